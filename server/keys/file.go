@@ -243,16 +243,12 @@ func checksum(file keyFile) (string, error) {
 	return "sha256:" + hex.EncodeToString(digest[:]), nil
 }
 
+// decodeStrict refuses unknown members. raw must be known to be one JSON value:
+// what follows the first is not looked at.
 func decodeStrict(raw []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("data after the end")
-	}
-	return nil
+	return dec.Decode(into)
 }
 
 // syncDir makes a new name in dir survive a power loss.

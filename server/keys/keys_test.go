@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -316,6 +317,11 @@ func TestOpenRefuses(t *testing.T) {
 		{"key pair for a secret", edit("sealing", set("key", map[string]string{"kty": "EC", "crv": "P-256",
 			"x": "JyC6DDvJUmYskQuT1h0fHJShjAax58XITvSZMNNjtlA", "y": "riQ25j2AwBKTC5fn05Y1814h5Fn95yghkCA9SLGKx-c"})), "sealing.json", "secret"},
 		{"long sealing id", edit("sealing", set("id", "c2VhbGluZzEx")), "sealing.json", "key id"},
+		{"two active keys", edit("sealing", func(e map[string]any) []map[string]any {
+			other := maps.Clone(e)
+			other["id"] = "c2VhbGluZzI"
+			return []map[string]any{e, other}
+		}), "sealing.json", "2 active keys"},
 		{"id twice", edit("sealing", func(e map[string]any) []map[string]any { return []map[string]any{e, e} }), "sealing.json", "repeated"},
 	}
 	for _, c := range cases {

@@ -85,7 +85,7 @@ func (k *Keys) Seal(purpose string, plaintext, context []byte) (string, error) {
 func (k *Keys) Unseal(purpose, sealed string, context []byte) ([]byte, error) {
 	refused := errors.New("unseal: the value is not valid here")
 	raw, err := decodeBase64(sealed)
-	if err != nil || len(raw) < sealedOverhead || raw[0] != sealVersion || purpose == "" {
+	if err != nil || len(raw) < sealedOverhead || raw[0] != sealVersion {
 		return nil, refused
 	}
 	header, rest := raw[:sealHeaderBytes], raw[sealHeaderBytes:]

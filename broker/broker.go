@@ -1,0 +1,172 @@
+// Package broker decides whether this client may act now, gives it a life
+// with an end, and stages what must be written.
+//
+// Admit is the choke point (design §3): the only caller of the policy engine
+// for admission and the only author of admission records. It decides and
+// stages on a Unit; the HTTP step commits that unit once, and throws the
+// prepared answer away when the commit fails.
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"guestlist/broker/cimd"
+	"guestlist/broker/decisionlog"
+	"guestlist/broker/fetch"
+)
+
+// Fetcher brings a client ID metadata document. *fetch.Guarded is the one
+// that the program uses.
+type Fetcher interface {
+	Document(ctx context.Context, id cimd.ID, lim fetch.Limits) (fetch.Document, error)
+}
+
+// Config is what a Broker needs. Issuer, Fetch, Later, Pseudonym, Now and
+// Offer are required.
+type Config struct {
+	Issuer    string                         // this server's issuer identifier
+	Fetch     Fetcher                        // brings documents
+	Offer     Offer                          // what this server can do
+	Later     func(decisionlog.Record) error // takes a record that needs no commit of its own; an error refuses the step
+	Pseudonym func(subject string) string    // names a person in records
+	Now       func() time.Time               // the clock
+	Zone      *time.Location                 // of input.clock; nil means UTC
+	Facts     map[string]any                 // operator data, input.facts
+	Lives     Lives                          // how long the steps of one flow may take
+	Cache     CacheBounds                    // server bounds of a document's freshness
+	AdmitOff  bool                           // cimd.admit: false; no unknown client is let in and nothing is fetched
+}
+
+// Lives are the lifetimes that a client must outlast once admitted.
+type Lives struct {
+	Ticket time.Duration // of a waiting request; zero means 10 minutes
+	Code   time.Duration // of a code; zero means 60 seconds
+}
+
+// CacheBounds bound the freshness that settings may give a document.
+type CacheBounds struct {
+	Floor   time.Duration // freshness is never shorter, unless settings say a longer floor
+	Default time.Duration // without cache headers; zero means 1 hour
+	Ceiling time.Duration // never longer; zero means 24 hours
+}
+
+// Broker admits clients. It is safe for concurrent use.
+type Broker struct {
+	cfg Config
+
+	mu     sync.RWMutex // held while a revision is swapped, so that policy and epoch are read together
+	policy Policy
+}
+
+// New checks cfg. Until the first Activate every admission is refused.
+func New(cfg Config) (*Broker, error) {
+	switch {
+	case cfg.Issuer == "":
+		return nil, errors.New("broker: no issuer")
+	case cfg.Fetch == nil:
+		return nil, errors.New("broker: no fetcher")
+	case cfg.Later == nil:
+		return nil, errors.New("broker: no way to write batched records")
+	case cfg.Pseudonym == nil:
+		return nil, errors.New("broker: no pseudonyms")
+	case cfg.Now == nil:
+		return nil, errors.New("broker: no clock")
+	}
+	if cfg.Zone == nil {
+		cfg.Zone = time.UTC
+	}
+	if cfg.Facts == nil {
+		cfg.Facts = map[string]any{}
+	}
+	setDefault(&cfg.Lives.Ticket, 10*time.Minute)
+	setDefault(&cfg.Lives.Code, time.Minute)
+	setDefault(&cfg.Cache.Default, time.Hour)
+	setDefault(&cfg.Cache.Ceiling, 24*time.Hour)
+	return &Broker{cfg: cfg}, nil
+}
+
+// setDefault fills a zero duration.
+func setDefault(d *time.Duration, v time.Duration) {
+	if *d == 0 {
+		*d = v
+	}
+}
+
+// Activate makes p the active revision: epoch and record in one commit, then
+// the swap. commit is called at most once with a unit on which the change was
+// staged; when the revision is the stored one already, as after a restart,
+// nothing is written. On an error the former revision stays in force.
+func (b *Broker) Activate(ctx context.Context, p Policy, source string, u Unit, commit func(context.Context) error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	stored, err := u.ActiveRevision(ctx)
+	if err != nil {
+		return err
+	}
+	if stored != p.Revision() {
+		epoch, err := u.Epoch(ctx)
+		if err != nil {
+			return err
+		}
+		u.Activate(p.Revision())
+		u.Append(decisionlog.Record{
+			DecisionID: NewID(), Timestamp: b.cfg.Now(), Event: "policy.activated", Outcome: decisionlog.OutcomeDone,
+			Path: Contract, Revision: p.Revision(), Engine: p.Engine(), Epoch: epoch + 1, Detail: source,
+		})
+		if err := commit(ctx); err != nil {
+			return fmt.Errorf("activate revision %s: %w", p.Revision(), err)
+		}
+	}
+	b.policy = p
+	return nil
+}
+
+// Revision returns the active policy revision, empty before the first
+// Activate.
+func (b *Broker) Revision() string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.policy == nil {
+		return ""
+	}
+	return b.policy.Revision()
+}
+
+// active returns policy and epoch as they belong together.
+func (b *Broker) active(ctx context.Context, u Unit) (Policy, uint64, error) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.policy == nil {
+		return nil, 0, Refuse(ReasonServerTrouble, "no policy revision is active")
+	}
+	epoch, err := u.Epoch(ctx)
+	if err != nil {
+		return nil, 0, &Error{Reason: ReasonStoreUnavailable, Err: err}
+	}
+	return b.policy, epoch, nil
+}
+
+// NewID returns a random identifier of 128 bits in hex.
+func NewID() string {
+	var v [16]byte
+	rand.Read(v[:])
+	return hex.EncodeToString(v[:])
+}
+
+// newIncarnation returns a random life number that fits a JSON number.
+func newIncarnation() uint64 {
+	var v [8]byte
+	for {
+		rand.Read(v[:])
+		if n := binary.BigEndian.Uint64(v[:]) >> 11; n != 0 {
+			return n
+		}
+	}
+}

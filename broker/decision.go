@@ -1,0 +1,68 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"guestlist/broker/cimd"
+	"guestlist/broker/decisionlog"
+)
+
+// Policy answers policy questions. One Policy value is one immutable
+// revision: everything Decide says is a function of the query and Revision.
+type Policy interface {
+	// Decide answers q. It never returns an error: what cannot be evaluated
+	// is a denial with reason policy_error.
+	Decide(ctx context.Context, q Query) Decision
+	// Revision is the digest of policies, data, capabilities and contract.
+	Revision() string
+	// Engine names the policy engine and its version.
+	Engine() string
+}
+
+// Query is one question to a Policy.
+type Query struct {
+	Input    Input          // complete up to its Phase; Row and Effective are filled by Decide
+	Document *cimd.Document // from phase document on
+	Offer    Offer          // what this server can do
+}
+
+// Offer is what this server can do for any client, before policy.
+type Offer struct {
+	GrantTypes    []string   // endpoints that exist
+	ResponseTypes []string   // code
+	AuthMethods   []string   // client authentication methods that work
+	Resources     []Resource // the configured protected resources
+}
+
+// Resource is a protected resource that tokens can be issued for.
+type Resource struct {
+	ID          string   // RFC 8707 resource identifier, becomes the audience
+	Name        string   // shown on the consent page
+	Scopes      []string // empty: every scope
+	TokenFormat string   // jwt
+}
+
+// Decision is the answer of a Policy in one phase.
+type Decision struct {
+	Phase       Phase
+	Allowed     bool
+	Reason      Reason                  // why not
+	Detail      string                  // precise text for the operator: the error, or the denial's message
+	UserMessage string                  // what a denial wants strangers to read, else empty
+	EndGrant    bool                    // a denial said effect end_grant
+	Candidates  []decisionlog.Candidate // best first
+	Winner      []string                // several only at equal rank
+	Why         string                  // why the winner won
+	NearestMiss string                  // only with no_policy_matched
+	Denials     []decisionlog.Denial
+	Warnings    []decisionlog.Denial
+	Settings    Settings        // strict values until a policy matched
+	Redirects   []cimd.Redirect // registered redirect URIs that the settings keep; phase document on
+	Effective   Effective
+	Cut         []decisionlog.Cut
+	Took        time.Duration
+}
+
+// Matched reports whether any enabled policy that can admit names the client.
+func (d Decision) Matched() bool { return len(d.Winner) > 0 }

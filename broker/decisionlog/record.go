@@ -1,0 +1,115 @@
+// Package decisionlog builds, seals and exports decision records: what was
+// asked, what was decided, why, and what came of it.
+//
+// A Record is written in the same commit as the state change it explains
+// (design §6). Strangers' refusals and the reuse of an admitted client go
+// through a Batch instead, at most one second late. Seal turns a record into
+// the bytes that are stored; nothing in this package knows the store.
+package decisionlog
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Outcomes of a record. One outcome has one meaning for ever.
+const (
+	OutcomeAdmitted = "admitted" // a client was let in and has a new life or a new document
+	OutcomeReused   = "reused"   // a client already admitted was let in again without a fetch
+	OutcomeRefused  = "refused"  // somebody was told no; Reason says why
+	OutcomePruned   = "pruned"   // a client row and its grants came to their end
+	OutcomeIssued   = "issued"   // a code or token was given out
+	OutcomeGranted  = "granted"  // a person or an operator said yes
+	OutcomeDone     = "done"     // an act of an operator or of the program itself took effect
+)
+
+// Record is one decision or one act, as its author knows it: the sequence
+// number is added by Seal. Members that share their meaning with a decision
+// log event of Open Policy Agent share its name. Nothing secret belongs here:
+// codes, tokens, verifiers, cookies and unparsed input appear as digests only.
+type Record struct {
+	DecisionID     string            `json:"decision_id"`                // random, unique; names this record for ever
+	Timestamp      time.Time         `json:"timestamp"`                  // when it was decided, UTC
+	Event          string            `json:"event"`                      // admission.decided, consent.granted, token.issued …
+	Outcome        string            `json:"outcome"`                    // one of the Outcome constants
+	Reason         string            `json:"reason,omitempty"`           // stable code of a refusal; empty when nothing was refused
+	PublicReason   string            `json:"public_reason,omitempty"`    // what the stranger was told
+	RequestID      string            `json:"request_id,omitempty"`       // the id that every page and OAuth error carries
+	TraceID        string            `json:"trace_id,omitempty"`         // W3C trace id, when tracing is on
+	Labels         map[string]string `json:"labels,omitempty"`           // the policy's tags
+	Path           string            `json:"path,omitempty"`             // the contract that was asked: admission/v1
+	Revision       string            `json:"revision,omitempty"`         // digest of the policy bundle that decided
+	Engine         string            `json:"engine,omitempty"`           // policy engine and version
+	Epoch          uint64            `json:"epoch"`                      // the epoch it was decided under
+	ClientID       string            `json:"client_id,omitempty"`        // client identifier URL; empty when it could not be parsed
+	ClientIDDigest string            `json:"client_id_digest,omitempty"` // sha256 and length of a client_id that could not be parsed
+	Registration   string            `json:"registration,omitempty"`     // cimd, pinned, registered
+	Incarnation    uint64            `json:"incarnation,omitempty"`      // which life of the client
+	Phase          string            `json:"phase,omitempty"`            // the last phase that was asked
+	Policy         []string          `json:"policy,omitempty"`           // the winner; several only at equal rank
+	Phases         []Phase           `json:"phases,omitempty"`           // every phase that was asked, in order
+	Settings       json.RawMessage   `json:"settings,omitempty"`         // the terms that applied
+	Effective      json.RawMessage   `json:"effective,omitempty"`        // what is granted after negotiation
+	Cut            []Cut             `json:"cut,omitempty"`              // what was asked and not given
+	DocumentSHA256 string            `json:"document_sha256,omitempty"`  // of the document that was judged
+	ExpiresAt      *time.Time        `json:"expires_at,omitempty"`       // end of the client, grant or token this record made
+	Subject        string            `json:"subject,omitempty"`          // keyed pseudonym of the person
+	GrantID        string            `json:"grant_id,omitempty"`         // the grant concerned
+	TokenID        string            `json:"token_id,omitempty"`         // jti of the token issued
+	Actor          string            `json:"actor,omitempty"`            // operator who acted, as the admin API knows them
+	Count          int               `json:"count,omitempty"`            // a summary of this many like refusals; zero means one
+	LastRequestID  string            `json:"last_request_id,omitempty"`  // of a summary: the last request it stands for
+	Metrics        map[string]int64  `json:"metrics,omitempty"`          // nanoseconds by name: timer_decide_ns, timer_fetch_ns
+
+	// The members below may hold personal data. They are stored apart from
+	// the ones above, covered by a salted digest, so that they can be erased.
+
+	Detail string          `json:"detail,omitempty"` // the precise text for the operator
+	Source string          `json:"source,omitempty"` // address the request came from
+	Input  json.RawMessage `json:"input,omitempty"`  // policy input of the last phase
+	Result json.RawMessage `json:"result,omitempty"` // policy result of the last phase
+}
+
+// Phase is what the policies said in one phase of an admission.
+type Phase struct {
+	Phase       string      `json:"phase"`                  // url, document, user, refresh
+	Allowed     bool        `json:"allowed"`                // whether the phase let the request go on
+	Reason      string      `json:"reason,omitempty"`       // why not
+	Winner      []string    `json:"winner,omitempty"`       // policies whose settings apply
+	Why         string      `json:"why,omitempty"`          // why the winner won
+	NearestMiss string      `json:"nearest_miss,omitempty"` // how close the closest pattern came when none matched
+	Candidates  []Candidate `json:"candidates,omitempty"`   // every policy that matched, best first
+	Denials     []Denial    `json:"denials,omitempty"`      // what refused
+	Warnings    []Denial    `json:"warnings,omitempty"`     // what was said without refusing
+}
+
+// Candidate is one policy that matched the client identifier.
+type Candidate struct {
+	Policy   string `json:"policy"`          // package name below admission.policies
+	Title    string `json:"title,omitempty"` // METADATA title
+	Pattern  string `json:"pattern"`         // the pattern that matched, as written
+	Priority int    `json:"priority"`        // -100 to 100
+	Mode     string `json:"mode"`            // enforce, warn, shadow
+	Settles  bool   `json:"settles"`         // false: veto-only, gives no settings
+	Row      string `json:"row,omitempty"`   // list and path of the row that matched
+}
+
+// Denial is one element of a policy's deny or warn set.
+type Denial struct {
+	Policy      string `json:"policy"`                 // the policy, or guardrails
+	Rule        string `json:"rule"`                   // deny, deny_document, deny_user, deny_refresh, warn
+	Code        string `json:"code"`                   // the author's code
+	Message     string `json:"message,omitempty"`      // for the operator
+	UserMessage string `json:"user_message,omitempty"` // may be shown to the person, on purpose
+	Remedy      string `json:"remedy,omitempty"`       // what to do about it
+	Effect      string `json:"effect,omitempty"`       // refuse or end_grant
+	Location    string `json:"location,omitempty"`     // file:line
+}
+
+// Cut is one value that was asked for and not given.
+type Cut struct {
+	Member string `json:"member"`        // scope, grant_types, redirect_uris …
+	Value  string `json:"value"`         // bounded, as asked
+	By     string `json:"by"`            // settings, server, document, resource
+	Why    string `json:"why,omitempty"` // one plain sentence
+}

@@ -1,0 +1,91 @@
+package decisionlog
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+)
+
+// Sealed is a record as it is stored: two byte strings that never change. The
+// header holds no personal data; the body does, and can be erased without
+// touching the header, which covers it by a salted digest.
+type Sealed struct {
+	Seq    uint64 // position in the log, from 1, without gaps
+	Header []byte // canonical JSON with seq and body_digest
+	Body   []byte // JSON of the personal members; nil once erased
+	Salt   []byte // 16 random bytes; erased with the body
+}
+
+// header is the stored form of the first part of a record.
+type header struct {
+	Seq        uint64 `json:"seq"`
+	BodyDigest string `json:"body_digest"` // hex sha256 of salt, then body
+	Record
+}
+
+// body holds the members that may be erased.
+type body struct {
+	Detail string          `json:"detail,omitempty"`
+	Source string          `json:"source,omitempty"`
+	Input  json.RawMessage `json:"input,omitempty"`
+	Result json.RawMessage `json:"result,omitempty"`
+}
+
+// Seal gives r its place in the log. It is pure but for the salt.
+func Seal(seq uint64, r Record) (Sealed, error) {
+	b, err := json.Marshal(body{Detail: r.Detail, Source: r.Source, Input: r.Input, Result: r.Result})
+	if err != nil {
+		return Sealed{}, fmt.Errorf("seal record %s: %w", r.DecisionID, err)
+	}
+	salt := make([]byte, 16)
+	rand.Read(salt)
+	sum := sha256.Sum256(append(append([]byte{}, salt...), b...))
+	r.Detail, r.Source, r.Input, r.Result = "", "", nil, nil
+	r.Timestamp = r.Timestamp.UTC()
+	h, err := json.Marshal(header{Seq: seq, BodyDigest: hex.EncodeToString(sum[:]), Record: r})
+	if err != nil {
+		return Sealed{}, fmt.Errorf("seal record %s: %w", r.DecisionID, err)
+	}
+	return Sealed{Seq: seq, Header: h, Body: b, Salt: salt}, nil
+}
+
+// Record returns the whole record; the members of an erased body are empty.
+func (s Sealed) Record() (Record, error) {
+	var h header
+	if err := json.Unmarshal(s.Header, &h); err != nil {
+		return Record{}, fmt.Errorf("record %d: %w", s.Seq, err)
+	}
+	if s.Body == nil {
+		return h.Record, nil
+	}
+	sum := sha256.Sum256(append(append([]byte{}, s.Salt...), s.Body...))
+	if hex.EncodeToString(sum[:]) != h.BodyDigest {
+		return Record{}, fmt.Errorf("record %d: the body does not match the header's digest", s.Seq)
+	}
+	var b body
+	if err := json.Unmarshal(s.Body, &b); err != nil {
+		return Record{}, fmt.Errorf("record %d: %w", s.Seq, err)
+	}
+	h.Detail, h.Source, h.Input, h.Result = b.Detail, b.Source, b.Input, b.Result
+	return h.Record, nil
+}
+
+// JSON returns the record as one JSON object, header and body together, with
+// its sequence number: the form that exporters and commands show.
+func (s Sealed) JSON() ([]byte, error) {
+	r, err := s.Record()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(struct {
+		Seq uint64 `json:"seq"`
+		Record
+	}{Seq: s.Seq, Record: r})
+}
+
+// LeafHash is the RFC 6962 leaf hash over the stored header bytes.
+func (s Sealed) LeafHash() [32]byte {
+	return sha256.Sum256(append([]byte{0}, s.Header...))
+}

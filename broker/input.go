@@ -1,0 +1,187 @@
+package broker
+
+import (
+	"encoding/json"
+	"time"
+
+	"guestlist/broker/cimd"
+)
+
+// Contract names the input and rule contract that policies are written to.
+const Contract = "admission/v1"
+
+// Phase is a step of admission. Each phase knows more than the one before.
+type Phase string
+
+// The phases, in order.
+const (
+	PhaseURL      Phase = "url"      // the client identifier and the request; nothing is fetched yet
+	PhaseDocument Phase = "document" // the document is fetched, valid and negotiated
+	PhaseUser     Phase = "user"     // a person has signed in
+	PhaseRefresh  Phase = "refresh"  // a refresh token is presented
+)
+
+// Registration is how a client came to be known.
+type Registration string
+
+// RegistrationCIMD marks a client known by its metadata document alone.
+const RegistrationCIMD Registration = "cimd"
+
+// Input is what policies read, complete and without omitempty: in its phase
+// every member is present, with a typed empty value or null, because Rego
+// takes an absent operand of "not" for true (design §4, traps F6). Members of
+// later phases are left out by Object.
+type Input struct {
+	Contract     string          `json:"contract"`
+	Phase        Phase           `json:"phase"`
+	Registration Registration    `json:"registration"`
+	Issuer       string          `json:"issuer"`
+	Time         time.Time       `json:"time"` // UTC, RFC 3339
+	Clock        ClockInput      `json:"clock"`
+	ClientID     string          `json:"client_id"`
+	Facts        map[string]any  `json:"facts"`
+	Client       ClientInput     `json:"client"`
+	Request      RequestInput    `json:"request"`
+	Row          map[string]any  `json:"row"`        // the list row that matched, else null; set per policy
+	Published    map[string]any  `json:"published"`  // document on
+	Redirects    []cimd.Redirect `json:"redirects"`  // document on
+	Provenance   ProvenanceInput `json:"provenance"` // document on
+	Effective    Effective       `json:"effective"`  // document on; denials only
+	User         UserInput       `json:"user"`       // user, refresh
+	Grant        GrantInput      `json:"grant"`      // refresh
+	Now          NowInput        `json:"now"`        // refresh, deny_refresh only
+}
+
+// ClockInput is local time in the server's configured zone.
+type ClockInput struct {
+	Zone    string `json:"zone"`
+	Date    string `json:"date"`    // 2006-01-02
+	Weekday string `json:"weekday"` // monday … sunday
+	Hour    int    `json:"hour"`
+	Minute  int    `json:"minute"`
+}
+
+// ClientInput is the client identifier URL taken apart.
+type ClientInput struct {
+	Scheme            string   `json:"scheme"`
+	Host              string   `json:"host"`
+	Port              string   `json:"port"`
+	RegistrableDomain string   `json:"registrable_domain"`
+	Parents           []string `json:"parents"`
+	Labels            []string `json:"labels"`
+	Path              string   `json:"path"`
+	Segments          []string `json:"segments"`
+	Query             string   `json:"query"`
+	Warnings          []string `json:"warnings"`
+	AdmittedBefore    bool     `json:"admitted_before"`
+}
+
+// RequestInput is the authorization request; after consent it is frozen in
+// the grant, source included.
+type RequestInput struct {
+	RedirectURI  string        `json:"redirect_uri"`
+	Redirect     RedirectInput `json:"redirect"`
+	Scopes       []string      `json:"scopes"`
+	Resources    []string      `json:"resources"`
+	ResponseType string        `json:"response_type"`
+	GrantType    string        `json:"grant_type"`
+	PKCE         bool          `json:"pkce"`
+	PAR          bool          `json:"par"`
+	DPoP         bool          `json:"dpop"`
+	Prompt       []string      `json:"prompt"`
+	Source       SourceInput   `json:"source"`
+}
+
+// RedirectInput classifies the redirect URI in use.
+type RedirectInput struct {
+	Kind     string `json:"kind"` // https, loopback, private_scheme
+	Host     string `json:"host"`
+	Relation string `json:"relation"` // same_origin, same_site, cross_site
+}
+
+// SourceInput is where a call came from.
+type SourceInput struct {
+	IP        string `json:"ip"`
+	UserAgent string `json:"user_agent"`
+}
+
+// ProvenanceInput says where the document came from and how old it is.
+type ProvenanceInput struct {
+	SHA256    string    `json:"sha256"`
+	FetchedAt time.Time `json:"fetched_at"`
+	Age       int64     `json:"age"`  // seconds
+	From      string    `json:"from"` // network, store, file
+	Bytes     int       `json:"bytes"`
+	Changed   []string  `json:"changed"` // members that differ from the stored document
+}
+
+// Effective is what will be granted after defaults and negotiation.
+type Effective struct {
+	AuthMethods   []string `json:"auth_methods"`
+	GrantTypes    []string `json:"grant_types"`
+	ResponseTypes []string `json:"response_types"`
+	Scopes        []string `json:"scopes"`
+	Resources     []string `json:"resources"`
+}
+
+// UserInput is the person who signed in.
+type UserInput struct {
+	Sub      string         `json:"sub"`
+	Groups   []string       `json:"groups"`
+	Claims   map[string]any `json:"claims"`
+	ACR      string         `json:"acr"`
+	AMR      []string       `json:"amr"`
+	AuthTime time.Time      `json:"auth_time"`
+	Issuer   string         `json:"issuer"`
+}
+
+// GrantInput is the grant a refresh belongs to.
+type GrantInput struct {
+	CreatedAt    time.Time `json:"created_at"`
+	Scopes       []string  `json:"scopes"`
+	Resources    []string  `json:"resources"`
+	RedirectHost string    `json:"redirect_host"`
+}
+
+// NowInput is the present call of a refresh.
+type NowInput struct {
+	GrantType string      `json:"grant_type"`
+	Scopes    []string    `json:"scopes"`
+	Resources []string    `json:"resources"`
+	Source    SourceInput `json:"source"`
+}
+
+// MembersBefore lists the top-level members of Input that a phase does not
+// have yet.
+func MembersBefore(p Phase) []string {
+	refresh := []string{"grant", "now"}
+	user := append([]string{"user"}, refresh...)
+	document := append([]string{"published", "redirects", "provenance", "effective"}, user...)
+	switch p {
+	case PhaseURL:
+		return document
+	case PhaseDocument:
+		return user
+	case PhaseUser:
+		return refresh
+	default:
+		return nil
+	}
+}
+
+// PhaseJSON writes the input as policies of its phase see it: complete, and
+// without the members that the phase does not have yet.
+func (in Input) PhaseJSON() ([]byte, error) {
+	b, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, err
+	}
+	for _, k := range MembersBefore(in.Phase) {
+		delete(m, k)
+	}
+	return json.Marshal(m)
+}

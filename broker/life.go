@@ -1,0 +1,156 @@
+package broker
+
+import (
+	"errors"
+	"time"
+
+	"guestlist/broker/cimd"
+	"guestlist/broker/decisionlog"
+	"guestlist/broker/fetch"
+)
+
+// obtain brings the document: from the row while it is fresh, else from its
+// host, else, in transient trouble of the host, from the row while it is
+// usable (design §5).
+func (c *call) obtain(d Decision) error {
+	profile := cimd.Profile(d.Settings.Document.Profile)
+	if c.live && c.row.Fresh(c.now) {
+		return c.fromStore(profile)
+	}
+	began := c.b.cfg.Now()
+	got, err := c.b.cfg.Fetch.Document(c.ctx, c.id, c.limits(d))
+	c.metrics["timer_fetch_ns"] = c.b.cfg.Now().Sub(began).Nanoseconds()
+	if err != nil {
+		return c.unobtained(err, profile)
+	}
+	p, err := cimd.ParseDocument(got.Body, c.id, profile)
+	if err != nil {
+		c.endUsability()
+		return fromCIMD(err)
+	}
+	c.doc = parsed{Parsed: p, from: "network", body: got.Body, fetchedAt: got.FetchedAt, freshFor: got.FreshFor}
+	return nil
+}
+
+// limits are the settings' and the server's bounds on one fetch.
+func (c *call) limits(d Decision) fetch.Limits {
+	s := d.Settings.Document
+	return fetch.Limits{
+		MaxBytes:  s.MaxBytes,
+		Floor:     max(s.TTLFloor.Std(), c.b.cfg.Cache.Floor),
+		Default:   c.b.cfg.Cache.Default,
+		Ceiling:   min(s.TTLCeiling.Std(), c.b.cfg.Cache.Ceiling),
+		AllowPort: namesPort(d),
+	}
+}
+
+// fromStore judges the stored document again.
+func (c *call) fromStore(profile cimd.Profile) error {
+	p, err := cimd.ParseDocument(c.row.Published, c.id, profile)
+	if err != nil {
+		return fromCIMD(err)
+	}
+	c.doc = parsed{Parsed: p, from: "store", body: c.row.Published, fetchedAt: c.row.FetchedAt}
+	return nil
+}
+
+// unobtained falls back on the row in transient trouble and ends its
+// usability otherwise.
+func (c *call) unobtained(err error, profile cimd.Profile) error {
+	var fe *fetch.Error
+	if !errors.As(err, &fe) {
+		return &Error{Reason: ReasonFetchFailed, Err: err}
+	}
+	if fe.Transient && c.live && c.now.Before(c.row.UsableUntil) {
+		return c.fromStore(profile)
+	}
+	if !fe.Transient {
+		c.endUsability()
+	}
+	return &Error{Reason: Reason(fe.Reason), Err: err}
+}
+
+// endUsability makes a stored document stop standing in for its host: the
+// host itself withdrew it, or serves something that is not a document.
+func (c *call) endUsability() {
+	if !c.live || !c.now.Before(c.row.UsableUntil) {
+		return
+	}
+	row := c.row
+	row.UsableUntil, row.FreshUntil = c.now, c.now
+	c.u.RequireEpoch(c.out.Epoch)
+	c.u.UpdateClient(row)
+	c.changes = true
+}
+
+// prune ends the client that this request met, with a record of its own in
+// the same commit.
+func (c *call) prune(reason Reason, why string) {
+	c.u.EndClient(c.row.ID, c.row.Incarnation, c.now, reason)
+	c.u.Append(decisionlog.Record{
+		DecisionID: NewID(), Timestamp: c.now, Event: "client.pruned", Outcome: decisionlog.OutcomePruned,
+		Reason: string(reason), RequestID: c.req.RequestID, Path: Contract, Revision: c.out.Revision,
+		Engine: c.policy.Engine(), Epoch: c.out.Epoch, ClientID: c.row.ID, Registration: string(c.row.Registration),
+		Incarnation: c.row.Incarnation, DocumentSHA256: c.row.DocumentSHA256, Policy: c.row.Policy, Detail: why,
+	})
+	c.live, c.changes = false, true
+}
+
+// stage writes the client's row when this request gave it a new life or a new
+// document; a fresh row is left alone.
+func (c *call) stage(d Decision) {
+	if c.doc.from == "store" {
+		c.out.Client, c.out.Reused = c.row, true
+		return
+	}
+	row := Client{
+		ID: c.id.String(), Registration: RegistrationCIMD, Incarnation: c.row.Incarnation, CreatedAt: c.row.CreatedAt,
+		Document: c.doc.Document, DocumentSHA256: c.doc.SHA256, DocumentBytes: len(c.doc.body), Published: c.doc.body,
+		FetchedAt: c.doc.fetchedAt, FreshUntil: c.now.Add(c.doc.freshFor),
+		Policy: d.Winner, Tags: d.Settings.Tags, Revision: c.out.Revision,
+	}
+	row.UsableUntil = row.FreshUntil.Add(d.Settings.Document.StaleIfError.Std())
+	row.ExpiresAt = c.expiry(row, d.Settings)
+	c.u.RequireEpoch(c.out.Epoch)
+	if c.live {
+		row.ExpiresAt = later(row.ExpiresAt, earlier(c.row.ExpiresAt, c.now.Add(d.Settings.ClientTTL.Std())))
+		c.u.UpdateClient(row)
+	} else {
+		row.Incarnation, row.CreatedAt = newIncarnation(), c.now
+		c.u.CreateClient(row)
+	}
+	c.out.Client, c.changes = row, true
+}
+
+// expiry is the end of the client's life: usable until, or the end of a flow
+// started at the last moment of freshness, whichever is later; never past
+// client_ttl. Grants move it forward by ExtendClient.
+func (c *call) expiry(row Client, s Settings) time.Time {
+	flow := row.FreshUntil.Add(c.b.cfg.Lives.Ticket + c.b.cfg.Lives.Code)
+	return earlier(later(row.UsableUntil, flow), c.now.Add(s.ClientTTL.Std()))
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// earlier returns the earlier of two times.
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// cimdReason reads the reason of a form error.
+func cimdReason(err error) Reason {
+	var ce *cimd.Error
+	if errors.As(err, &ce) {
+		return Reason(ce.Reason)
+	}
+	return ReasonServerTrouble
+}

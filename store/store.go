@@ -1,0 +1,130 @@
+// Package store is the storage contract (design §7).
+//
+// A unit of work is a recorded write set: begin one, read through it, stage
+// writes, commit once. Reads are short views of committed state; a unit never
+// sees its own staged writes and holds no lock and no transaction. A commit
+// applies everything that was staged or nothing, decision records included,
+// and is durable when it returns nil.
+//
+// Preconditions are named, never the whole read set:
+//
+//   - Spend, SpendCode, EndSession-like first-caller-wins marks: losing one is
+//     broker.ErrSpent and final.
+//   - RequireEpoch, CreateClient, UpdateClient, EndClient, RequireClient and
+//     RequireGrant: losing one is broker.ErrConflict; the step is run again.
+//
+// Preconditions are judged against the state before the unit's own writes.
+// ExtendClient and TouchGrant are commutative maxima and cannot conflict.
+//
+// The store never reads the clock: callers pass the time. Absence is a
+// boolean, not an error. Codes and tokens reach the store as hashes only.
+// Every other error means that the store could not be read or written, and
+// wraps ErrUnavailable.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"guestlist/broker"
+	"guestlist/broker/decisionlog"
+)
+
+// ErrUnavailable says that the store could not be read or written. Nothing
+// of the unit took effect.
+var ErrUnavailable = errors.New("store unavailable")
+
+// Store keeps the state of one server, or of several that share it.
+type Store interface {
+	// Begin starts a unit of work. It costs nothing and needs no end.
+	Begin() Unit
+	// Commit applies u. It may be called once per unit. A canceled ctx does
+	// not undo a commit that is under way: the answer is awaited.
+	Commit(ctx context.Context, u Unit) error
+	// Clients lists client rows in the order of their identifiers.
+	Clients(ctx context.Context, q ClientQuery) ([]broker.Client, error)
+	// Records lists sealed decision records.
+	Records(ctx context.Context, q RecordQuery) ([]decisionlog.Sealed, error)
+	// Changed returns a channel that is closed after the next commit that
+	// appends a record.
+	Changed() <-chan struct{}
+	// Sweep deletes up to max sessions, codes, spent marks and grants whose
+	// keeping time is over at now, and says how many. Clients are not swept.
+	Sweep(ctx context.Context, now time.Time, max int) (int, error)
+	// Healthy returns nil when the last commit took effect, else why not.
+	Healthy() error
+	// Probe commits a mark of its own to find out whether writing works.
+	Probe(ctx context.Context) error
+	// Close waits for commits under way and releases the store.
+	Close() error
+}
+
+// Unit is one unit of work.
+type Unit interface {
+	broker.Unit
+
+	// RequireClient makes the commit fail with broker.ErrConflict unless the
+	// client still lives in that incarnation.
+	RequireClient(id string, incarnation uint64)
+
+	// Spend marks kind and key as used until the given time. The commit
+	// fails with broker.ErrSpent when somebody was first.
+	Spend(kind SpendKind, key string, until time.Time)
+	// Spent reports whether the mark is set.
+	Spent(ctx context.Context, kind SpendKind, key string) (bool, error)
+
+	// PutCode stores an authorization code by its hash.
+	PutCode(c Code)
+	// Code returns the code of that hash, spent ones included.
+	Code(ctx context.Context, hash string) (Code, bool, error)
+	// SpendCode marks the code as used; the commit fails with
+	// broker.ErrSpent when somebody was first or the code is gone.
+	SpendCode(hash string, at time.Time)
+
+	// PutGrant stores a new grant.
+	PutGrant(g Grant)
+	// Grant returns a grant, ended ones included.
+	Grant(ctx context.Context, id string) (Grant, bool, error)
+	// RequireGrant makes the commit fail with broker.ErrConflict unless the
+	// grant has not ended.
+	RequireGrant(id string)
+	// EndGrant ends a grant for ever; ending an ended grant changes nothing.
+	EndGrant(id string, at time.Time, reason broker.Reason)
+	// TouchGrant moves the grant's last use and expiry forward, never back.
+	TouchGrant(id string, usedAt, expiresAt time.Time)
+
+	// PutSession stores a sign-in session by the hash of its cookie.
+	PutSession(s Session)
+	// Session returns the session of that hash.
+	Session(ctx context.Context, hash string) (Session, bool, error)
+	// EndSession deletes a session; an absent one changes nothing.
+	EndSession(hash string)
+
+	// PutCursor remembers how far an exporter has read.
+	PutCursor(name string, seq uint64)
+	// Cursor returns how far an exporter has read; zero in a new store.
+	Cursor(ctx context.Context, name string) (uint64, error)
+}
+
+// ClientQuery selects client rows. The zero value selects all.
+type ClientQuery struct {
+	After string // identifiers behind this one
+	Limit int    // at most this many; zero means 1000
+}
+
+// RecordQuery selects records; every set member must fit.
+type RecordQuery struct {
+	RequestID  string    // the request that a person or client was shown
+	DecisionID string    // one record
+	ClientID   string    // exact client identifier
+	GrantID    string    // exact grant
+	Event      string    // exact event
+	Outcome    string    // exact outcome
+	Reason     string    // exact reason
+	Since      time.Time // at or after
+	Until      time.Time // before
+	After      uint64    // sequence numbers behind this one
+	Newest     bool      // newest first; else oldest first
+	Limit      int       // at most this many; zero means 1000
+}

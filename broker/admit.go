@@ -19,6 +19,7 @@ type Request struct {
 	Fault       *Error       // a fault of the request that may be told by redirect once the redirect URI is proven
 	Person      *UserInput   // set: the user phase is asked, about the stored document
 	Bound       *Bound       // set with Person: what the request was approved with
+	Commits     bool         // the step commits anyway when admitted, so the record goes with it
 }
 
 // Bound ties a later step to the start of its flow.
@@ -41,8 +42,8 @@ type Admission struct {
 }
 
 // Admit decides whether the client may act now, and stages what follows on u.
-// Every call authors one decision record: staged when state changes, else
-// handed to Config.Later. Where the unit is not empty afterwards the caller
+// Every call authors one decision record: staged when state changes or the
+// step commits anyway, else handed to Config.Later. Where the unit is not empty afterwards the caller
 // commits it, also when Admit returned an error: a refusal may have met a
 // client whose life is over.
 //

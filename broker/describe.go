@@ -114,7 +114,7 @@ func (c *call) record(err error) error {
 	if err := c.recordAnswer(&r, err); err != nil {
 		return err
 	}
-	if c.changes || c.req.Person != nil && err == nil {
+	if c.changes || c.req.Commits && err == nil {
 		c.u.Append(r)
 		return nil
 	}

@@ -1,0 +1,213 @@
+package decisionlog
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// BatchConfig is what a Batch needs. Commit is required.
+type BatchConfig struct {
+	Commit   func(ctx context.Context, records []Record) error // writes all or nothing
+	MaxDelay time.Duration                                     // the longest a record waits; zero means 1 second
+	Max      int                                               // records held at most; zero means 2048
+	Window   int                                               // like refusals of one source written one by one in a batch; zero means 64
+}
+
+// Batch holds records that need no commit of their own, refusals of strangers
+// and reuse of admitted clients, and writes them together at most MaxDelay
+// late. It is safe for concurrent use.
+type Batch struct {
+	cfg  BatchConfig
+	kick chan struct{}
+	stop chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex // guards what follows
+	held    []Record
+	like    map[likeness]int // index into held of the summary, or minus the count so far
+	failure error            // why the last flush did not work; nil when it did
+
+	flushing sync.Mutex // one flush at a time, so that records keep their order
+}
+
+// likeness groups refusals that a flood may make many of.
+type likeness struct{ source, reason string }
+
+// ErrBatchFull says that records cannot be written and no more can be held.
+var ErrBatchFull = errors.New("decision log: the batch is full and cannot be written")
+
+// NewBatch starts a batch; Close ends it.
+func NewBatch(cfg BatchConfig) (*Batch, error) {
+	if cfg.Commit == nil {
+		return nil, errors.New("decision log: a batch needs a commit")
+	}
+	if cfg.MaxDelay == 0 {
+		cfg.MaxDelay = time.Second
+	}
+	if cfg.Max == 0 {
+		cfg.Max = 2048
+	}
+	if cfg.Window == 0 {
+		cfg.Window = 64
+	}
+	b := &Batch{
+		cfg: cfg, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		like: map[likeness]int{},
+	}
+	go b.run()
+	return b, nil
+}
+
+// Add takes r. While the log cannot be written it refuses allows at once, so
+// that nothing is let in without a record, and takes refusals until it is
+// full.
+func (b *Batch) Add(r Record) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failure != nil && r.Outcome != OutcomeRefused {
+		b.wake()
+		return b.failure
+	}
+	if b.summarised(r) {
+		return nil
+	}
+	if len(b.held) >= b.cfg.Max {
+		b.wake()
+		if b.failure != nil {
+			return errors.Join(ErrBatchFull, b.failure)
+		}
+		return ErrBatchFull
+	}
+	b.held = append(b.held, r)
+	if len(b.held) == 1 || len(b.held) >= b.cfg.Max/2 {
+		b.wake()
+	}
+	return nil
+}
+
+// summarised folds r into a summary when its source has been refused for the
+// same reason often enough within this batch. Refusals by guardrail or block
+// keep their own record.
+func (b *Batch) summarised(r Record) bool {
+	if r.Outcome != OutcomeRefused || r.Source == "" || guarded(r) {
+		return false
+	}
+	k := likeness{r.Source, r.Reason}
+	n := b.like[k]
+	if n > -b.cfg.Window && n <= 0 {
+		b.like[k] = n - 1
+		return false
+	}
+	if n < 0 {
+		if len(b.held) >= b.cfg.Max {
+			return false
+		}
+		s := Record{
+			DecisionID: r.DecisionID, Timestamp: r.Timestamp, Event: r.Event, Outcome: r.Outcome, Reason: r.Reason,
+			PublicReason: r.PublicReason, RequestID: r.RequestID, LastRequestID: r.RequestID, Path: r.Path,
+			Revision: r.Revision, Engine: r.Engine, Epoch: r.Epoch, Source: r.Source, Count: 1,
+			Detail: "a flood: like refusals of this source are counted, not listed",
+		}
+		b.held = append(b.held, s)
+		b.like[k] = len(b.held)
+		return true
+	}
+	s := &b.held[n-1]
+	s.Count++
+	s.LastRequestID = r.RequestID
+	return true
+}
+
+// guarded reports whether a refusal must never be summarised (design §6).
+func guarded(r Record) bool {
+	for _, p := range r.Phases {
+		for _, d := range p.Denials {
+			if d.Policy == "guardrails" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wake asks for a flush soon, without waiting.
+func (b *Batch) wake() {
+	select {
+	case b.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run flushes MaxDelay after the first record of a batch, or at once when
+// half of the room is taken.
+func (b *Batch) run() {
+	defer close(b.done)
+	for {
+		select {
+		case <-b.stop:
+			return
+		case <-b.kick:
+		}
+		timer := time.NewTimer(b.cfg.MaxDelay)
+		for waiting := true; waiting; {
+			select {
+			case <-b.stop:
+				timer.Stop()
+				return
+			case <-timer.C:
+				waiting = false
+			case <-b.kick:
+				waiting = !b.crowded()
+			}
+		}
+		timer.Stop()
+		if b.Flush(context.Background()) != nil {
+			b.wake()
+		}
+	}
+}
+
+// crowded reports whether half of the room is taken.
+func (b *Batch) crowded() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.held) >= b.cfg.Max/2 && b.failure == nil
+}
+
+// Flush writes what is held and returns when it is durable. Records that
+// could not be written are held for the next flush.
+func (b *Batch) Flush(ctx context.Context) error {
+	b.flushing.Lock()
+	defer b.flushing.Unlock()
+	b.mu.Lock()
+	taken := b.held
+	b.held, b.like = nil, map[likeness]int{}
+	b.mu.Unlock()
+	if len(taken) == 0 {
+		return nil
+	}
+	err := b.cfg.Commit(ctx, taken)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failure = err
+	if err != nil {
+		b.held, b.like = append(taken, b.held...), map[likeness]int{}
+	}
+	return err
+}
+
+// Failure returns why the last flush did not work; nil when it did.
+func (b *Batch) Failure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failure
+}
+
+// Close writes what is held and ends the batch.
+func (b *Batch) Close(ctx context.Context) error {
+	close(b.stop)
+	<-b.done
+	return b.Flush(ctx)
+}

@@ -1,0 +1,200 @@
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"guestlist/broker/cimd"
+)
+
+const (
+	defaultTimeout   = 5 * time.Second
+	defaultUserAgent = "guestlist/0 (client ID metadata fetcher)"
+	// maxFlights is how many fetches may be under way at once, over all URLs.
+	maxFlights = 64
+)
+
+// Config is what New needs. Its zero value is usable.
+type Config struct {
+	// RootCAs are the certificate authorities a host may be verified by. nil
+	// means the system's. See LoadCAFile.
+	RootCAs *x509.CertPool
+	// InsecureHostMap maps "host:port" or "*.host:port" (any name below host)
+	// to the address dialled instead, for tests and demos. For a mapped name
+	// the lookup, the address check and the port rule are waived and nothing
+	// else: TLS is verified for the name in the identifier. The target may be a
+	// name; the system then resolves it. An exact key wins over a wildcard, a
+	// longer wildcard over a shorter one. New copies the map. When it may be
+	// used at all is the caller's to enforce.
+	InsecureHostMap map[string]string
+	// Resolver answers names. nil means the system's name servers, asked by
+	// Go's own resolver with the rooted name, so that no search list applies.
+	// A name found in the hosts file is refused (see Resolver).
+	Resolver Resolver
+	// Timeout is the one deadline over waiting for a slot, lookup, connect,
+	// TLS, headers and body. 0 means 5 s; negative is refused.
+	Timeout time.Duration
+	// Now stamps Document.FetchedAt. It drives no timer and verifies no
+	// certificate. nil means time.Now.
+	Now func() time.Time
+	// UserAgent is sent with every request. Empty means
+	// "guestlist/0 (client ID metadata fetcher)". Printable ASCII only.
+	UserAgent string
+}
+
+// Guarded is the door for addresses a stranger can choose. It is safe for
+// concurrent use and holds no connection between fetches.
+type Guarded struct {
+	roots     *x509.CertPool
+	hosts     hostMap
+	resolver  Resolver
+	timeout   time.Duration
+	now       func() time.Time
+	userAgent string
+	slots     chan struct{}
+	flights   singleflight.Group
+}
+
+// Document is a body as the host sent it, not yet looked at, and what a cache
+// must know about it.
+type Document struct {
+	// Body is at most Limits.MaxBytes long. The receiver owns it.
+	Body []byte
+	// FetchedAt is when the request was started, by Config.Now.
+	FetchedAt time.Time
+	// FreshFor counts from FetchedAt; already clamped (see Lifetime). 0 means
+	// the next start of a flow must fetch again.
+	FreshFor time.Duration
+	// Address is the one dialled.
+	Address netip.AddrPort
+	// ETag is the validator as sent, quotes included, or empty: absent,
+	// repeated, malformed or longer than 256 bytes.
+	ETag string
+	// LastModified is the header as sent, or empty: absent, repeated or not a
+	// date.
+	LastModified string
+	// ContentType is the media type in lower case, without parameters.
+	ContentType string
+}
+
+// New checks cfg and returns the door.
+func New(cfg Config) (*Guarded, error) {
+	hosts, err := newHostMap(cfg.InsecureHostMap)
+	if err != nil {
+		return nil, fmt.Errorf("insecure host map: %w", err)
+	}
+	if cfg.Timeout < 0 {
+		return nil, fmt.Errorf("fetch timeout %s is negative", cfg.Timeout)
+	}
+	if strings.ContainsFunc(cfg.UserAgent, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
+		return nil, fmt.Errorf("user agent %q is not printable ASCII", cfg.UserAgent)
+	}
+	g := &Guarded{
+		roots:     cfg.RootCAs,
+		hosts:     hosts,
+		resolver:  cfg.Resolver,
+		timeout:   cfg.Timeout,
+		now:       cfg.Now,
+		userAgent: cfg.UserAgent,
+		slots:     make(chan struct{}, maxFlights),
+	}
+	if g.resolver == nil {
+		g.resolver = systemResolver{}
+	}
+	if g.timeout == 0 {
+		g.timeout = defaultTimeout
+	}
+	if g.now == nil {
+		g.now = time.Now
+	}
+	if g.userAgent == "" {
+		g.userAgent = defaultUserAgent
+	}
+	return g, nil
+}
+
+// Document fetches the document that id names, with one GET whose target is
+// the identifier byte for byte. Every error is an *Error, shared by those who
+// waited for it and not to be changed.
+//
+// Callers that ask for the same URL with the same limits at the same time
+// share one request, which belongs to none of them: a caller whose context
+// ends gets its error and the request goes on for the others. Nothing is kept
+// once the flight has landed, neither answer nor error. At most 64 requests
+// are under way at once; a further one waits for a place, and its deadline
+// runs meanwhile.
+//
+// Document does not check that the body is JSON or that its client_id equals
+// id.
+func (g *Guarded) Document(ctx context.Context, id cimd.ID, lim Limits) (Document, error) {
+	t, err := g.target(id, lim)
+	if err != nil {
+		return Document{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Document{}, left(err)
+	}
+	key := fmt.Sprintf("%s %+v", id.String(), lim)
+	landed := g.flights.DoChan(key, func() (any, error) {
+		return g.fly(context.WithoutCancel(ctx), t, lim)
+	})
+	select {
+	case <-ctx.Done():
+		return Document{}, left(ctx.Err())
+	case r := <-landed:
+		if r.Err != nil {
+			return Document{}, r.Err
+		}
+		doc := r.Val.(Document)
+		doc.Body = bytes.Clone(doc.Body)
+		return doc, nil
+	}
+}
+
+// left is the error of a caller that did not wait for the answer.
+func left(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return trouble(reasonTimeout, "the caller's deadline passed", err)
+	}
+	return trouble(reasonFailed, "the caller left before the answer", err)
+}
+
+// fly is one flight: it waits for a slot, and then the deadline that began
+// before the wait covers everything.
+func (g *Guarded) fly(ctx context.Context, t target, lim Limits) (Document, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.timeout)
+	defer cancel()
+	select {
+	case g.slots <- struct{}{}:
+		defer func() { <-g.slots }()
+	case <-ctx.Done():
+		return Document{}, trouble(reasonTimeout, "waiting for a free slot", ctx.Err())
+	}
+	started := g.now()
+	conn, err := g.connect(ctx, t)
+	if err != nil {
+		return Document{}, err
+	}
+	defer conn.Close()
+	resp, err := g.exchange(ctx, conn, t)
+	if err != nil {
+		return Document{}, err
+	}
+	defer resp.Body.Close()
+	doc, err := readDocument(resp, lim.bodyCap())
+	if err != nil {
+		return Document{}, err
+	}
+	doc.FetchedAt = started
+	doc.FreshFor = Lifetime(resp.Header, started, lim)
+	doc.Address = remoteAddr(conn)
+	return doc, nil
+}

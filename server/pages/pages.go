@@ -1,0 +1,136 @@
+// Package pages writes the pages a person sees: sign-in, consent, errors, help
+// and short messages. The templates and the one style sheet are part of the
+// program; a page runs no script, loads nothing and works in a window 320
+// pixels wide.
+//
+// The package decides nothing. It shows what it is given, escapes all of it,
+// and sets the headers that belong to a page. Callers say who asks and whether
+// that was admitted; they must pass hosts in ASCII (what is not ASCII is shown
+// as escapes, never as look-alike letters).
+//
+// Elements that tests and scripts look for carry a data-guestlist attribute;
+// those names, the form fields and the buttons are stable.
+package pages
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+)
+
+//go:embed templates
+var files embed.FS
+
+// Config describes what all pages share.
+type Config struct {
+	// Title is the name of this server at the head of every page and in the
+	// window title; default "Guestlist".
+	Title string
+	// Help tells a person whom to ask, as plain text at the foot of every page;
+	// empty for none.
+	Help string
+}
+
+// Pages writes pages. It does not change after New and may be used by any
+// number of goroutines.
+type Pages struct {
+	cfg       Config
+	style     template.CSS
+	csp       string
+	templates map[string]*template.Template
+}
+
+// New parses the embedded templates.
+func New(cfg Config) (*Pages, error) {
+	if cfg.Title == "" {
+		cfg.Title = "Guestlist"
+	}
+	style, err := files.ReadFile("templates/style.css")
+	if err != nil {
+		return nil, fmt.Errorf("read the style sheet: %w", err)
+	}
+	hash := sha256.Sum256(style)
+	p := &Pages{
+		cfg:   cfg,
+		style: template.CSS(style),
+		// There is no form-action: Chromium applies it to the redirect that
+		// follows a form too, and would stop the way back to the client.
+		csp: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) +
+			"'; img-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+		templates: map[string]*template.Template{},
+	}
+	funcs := template.FuncMap{"ascii": ascii, "label": label, "wait": wait}
+	for _, name := range []string{"signin", "consent", "error", "help", "message"} {
+		t, err := template.New("layout.html").Funcs(funcs).Option("missingkey=error").
+			ParseFS(files, "templates/layout.html", "templates/"+name+".html")
+		if err != nil {
+			return nil, fmt.Errorf("parse the %s page: %w", name, err)
+		}
+		p.templates[name] = t
+	}
+	return p, nil
+}
+
+// view is what the layout sees.
+type view struct {
+	Brand, Help string
+	Style       template.CSS
+	RequestID   string
+	Page        any
+}
+
+// answer is the part of a page that is not its content.
+type answer struct {
+	template   string
+	status     int
+	requestID  string
+	retryAfter int
+}
+
+// write renders the whole page before the first byte goes out, so that a
+// person never sees half of one.
+func (p *Pages) write(w http.ResponseWriter, a answer, page any) {
+	p.setHeaders(w.Header())
+	if a.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(a.retryAfter))
+	}
+	var body bytes.Buffer
+	err := p.templates[a.template].Execute(&body, view{
+		Brand: p.cfg.Title, Help: p.cfg.Help, Style: p.style, RequestID: a.requestID, Page: page,
+	})
+	if err != nil {
+		http.Error(w, "The page could not be made. Request ID: "+ascii(a.requestID), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body.Bytes()) // the browser went away: nobody is left to tell
+}
+
+func (p *Pages) setHeaders(h http.Header) {
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", p.csp)
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()")
+}
+
+// statusOr gives the status to answer with: fallback for zero, 500 for a number
+// that is not a final HTTP status.
+func statusOr(status, fallback int) int {
+	switch {
+	case status == 0:
+		return fallback
+	case status < 200 || status > 599:
+		return http.StatusInternalServerError
+	}
+	return status
+}

@@ -369,9 +369,13 @@ func TestOpenNeedsADirectory(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{"", file, filepath.Join(file, "below")} {
-		if _, err := keys.Open(keys.Config{Dir: dir}); err == nil {
-			t.Errorf("Open(%q) succeeded, want an error", dir)
+	for dir, says := range map[string]string{
+		"":                           "no path given",
+		file:                         "is not a directory",
+		filepath.Join(file, "below"): "not a directory",
+	} {
+		if _, err := keys.Open(keys.Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("Open(%q) = %v, want an error with %q", dir, err, says)
 		}
 	}
 }

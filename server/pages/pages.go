@@ -66,8 +66,7 @@ func New(cfg Config) (*Pages, error) {
 	}
 	funcs := template.FuncMap{"ascii": ascii, "label": label, "wait": wait}
 	for _, name := range []string{"signin", "consent", "error", "help", "message"} {
-		t, err := template.New("layout.html").Funcs(funcs).Option("missingkey=error").
-			ParseFS(files, "templates/layout.html", "templates/"+name+".html")
+		t, err := template.New("layout.html").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse the %s page: %w", name, err)
 		}

@@ -50,6 +50,7 @@ const (
 	ReasonPKCEFailed            Reason = "pkce_failed"
 	ReasonResourceUnknown       Reason = "resource_unknown"
 	ReasonScopeNotAllowed       Reason = "scope_not_allowed"
+	ReasonScopeMalformed        Reason = "scope_malformed"
 	ReasonGrantTypeUnsupported  Reason = "grant_type_unsupported"
 	ReasonGrantTypeNotAllowed   Reason = "grant_type_not_allowed"
 	ReasonClientAuthFailed      Reason = "client_authentication_failed"

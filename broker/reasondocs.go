@@ -45,6 +45,7 @@ var reasonDocs = map[Reason]ReasonDoc{
 	ReasonPKCEFailed:            {Public: PublicRequestInvalid, Meaning: "code_verifier is missing, malformed or does not match the code_challenge."},
 	ReasonResourceUnknown:       {Public: PublicRequestInvalid, Meaning: "The resource is not one of this server's, not in the settings' audiences, or none was named and there is more than one."},
 	ReasonScopeNotAllowed:       {Public: PublicRequestInvalid, Meaning: "No requested scope is left after policy, document and resource."},
+	ReasonScopeMalformed:        {Public: PublicRequestInvalid, Meaning: "scope is not a list of scope tokens separated by single spaces."},
 	ReasonGrantTypeUnsupported:  {Public: PublicRequestInvalid, Meaning: "The grant_type is not one this server has."},
 	ReasonGrantTypeNotAllowed:   {Public: PublicRequestInvalid, Meaning: "The grant_type is not in what was negotiated with this client."},
 	ReasonClientAuthFailed:      {Public: PublicRequestInvalid, Meaning: "The client did not authenticate as its grant requires."},

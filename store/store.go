@@ -10,8 +10,9 @@
 //
 //   - Spend, SpendCode, EndSession-like first-caller-wins marks: losing one is
 //     broker.ErrSpent and final.
-//   - RequireEpoch, CreateClient, UpdateClient, EndClient, RequireClient and
-//     RequireGrant: losing one is broker.ErrConflict; the step is run again.
+//   - RequireEpoch, CreateClient, UpdateClient, EndClient, RequireClient,
+//     RequireGrant, and the new row of PutCode and PutGrant: losing one is
+//     broker.ErrConflict; the step is run again.
 //
 // Preconditions are judged against the state before the unit's own writes.
 // ExtendClient and TouchGrant are commutative maxima and cannot conflict.
@@ -35,6 +36,9 @@ import (
 // of the unit took effect.
 var ErrUnavailable = errors.New("store unavailable")
 
+// GrantKept is how long a grant can be looked at after its life.
+const GrantKept = 30 * 24 * time.Hour
+
 // Store keeps the state of one server, or of several that share it.
 type Store interface {
 	// Begin starts a unit of work. It costs nothing and needs no end.
@@ -50,7 +54,9 @@ type Store interface {
 	// appends a record.
 	Changed() <-chan struct{}
 	// Sweep deletes up to max sessions, codes, spent marks and grants whose
-	// keeping time is over at now, and says how many. Clients are not swept.
+	// keeping time is over at now, and says how many: a session and a mark
+	// at their end, a code at KeepUntil, a grant GrantKept after it ended or,
+	// when it never ended, expired. Clients are not swept.
 	Sweep(ctx context.Context, now time.Time, max int) (int, error)
 	// Healthy returns nil when the last commit took effect, else why not.
 	Healthy() error
@@ -60,7 +66,7 @@ type Store interface {
 	Close() error
 }
 
-// Unit is one unit of work.
+// Unit is one unit of work, for one goroutine.
 type Unit interface {
 	broker.Unit
 
@@ -74,7 +80,8 @@ type Unit interface {
 	// Spent reports whether the mark is set.
 	Spent(ctx context.Context, kind SpendKind, key string) (bool, error)
 
-	// PutCode stores an authorization code by its hash.
+	// PutCode stores a new authorization code by its hash. The commit fails
+	// with broker.ErrConflict when the hash is in use.
 	PutCode(c Code)
 	// Code returns the code of that hash, spent ones included.
 	Code(ctx context.Context, hash string) (Code, bool, error)
@@ -82,7 +89,8 @@ type Unit interface {
 	// broker.ErrSpent when somebody was first or the code is gone.
 	SpendCode(hash string, at time.Time)
 
-	// PutGrant stores a new grant.
+	// PutGrant stores a new grant. The commit fails with broker.ErrConflict
+	// when its identifier is in use, so that an ended grant never revives.
 	PutGrant(g Grant)
 	// Grant returns a grant, ended ones included.
 	Grant(ctx context.Context, id string) (Grant, bool, error)
@@ -91,7 +99,8 @@ type Unit interface {
 	RequireGrant(id string)
 	// EndGrant ends a grant for ever; ending an ended grant changes nothing.
 	EndGrant(id string, at time.Time, reason broker.Reason)
-	// TouchGrant moves the grant's last use and expiry forward, never back.
+	// TouchGrant moves the grant's last use and expiry forward, never back;
+	// it does not bring an ended grant back. An absent one changes nothing.
 	TouchGrant(id string, usedAt, expiresAt time.Time)
 
 	// PutSession stores a sign-in session by the hash of its cookie.

@@ -42,8 +42,8 @@ func (r *reader) name() *Error {
 // private-use and invisible characters. Variation selectors, which emoji need,
 // pass.
 func isDeceptive(c rune) bool {
-	return unicode.In(c, unicode.C, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point) ||
-		unicode.Is(unicode.Noncharacter_Code_Point, c) || c == '\u2800' || c == unicode.ReplacementChar
+	return unicode.In(c, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp,
+		unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point) || c == '\u2800' || c == unicode.ReplacementChar
 }
 
 // display reads the URLs that people may be shown. Dangerous schemes were

@@ -43,7 +43,7 @@ func (r *reader) allDropped() []string {
 		}
 	}
 	slices.Sort(all)
-	return slices.Compact(all)
+	return all
 }
 
 func wrongType(name, want string) *Error {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -167,7 +166,7 @@ func checkNumber(n json.Number) error {
 	if len(n) > maxNumber {
 		return fmt.Errorf("has a number of more than %d characters", maxNumber)
 	}
-	if f, err := strconv.ParseFloat(string(n), 64); err != nil || math.IsInf(f, 0) {
+	if _, err := strconv.ParseFloat(string(n), 64); err != nil {
 		return errors.New("has a number out of range")
 	}
 	if _, exponent, found := strings.Cut(strings.ToLower(string(n)), "e"); found {

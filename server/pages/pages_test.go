@@ -208,7 +208,6 @@ func TestHeaders(t *testing.T) {
 		"Referrer-Policy":            "no-referrer",
 		"X-Content-Type-Options":     "nosniff",
 		"Cache-Control":              "no-store",
-		"Cross-Origin-Opener-Policy": "same-origin",
 		"Permissions-Policy":         "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 	}
 	for _, c := range allPages() {

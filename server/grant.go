@@ -1,0 +1,65 @@
+package server
+
+import (
+	"encoding/json"
+	"time"
+
+	"guestlist/broker"
+	"guestlist/broker/decisionlog"
+	"guestlist/store"
+)
+
+// grant is what the person allowed, with the snapshot of what they saw. It
+// lives as long as the access token it can give, until tokens extend it.
+func (s *Server) grant(id string, t ticket, a broker.Admission, person broker.UserInput) (store.Grant, error) {
+	settings, err := json.Marshal(a.Decision.Settings)
+	if err != nil {
+		return store.Grant{}, err
+	}
+	now := s.cfg.Now()
+	return store.Grant{
+		ID: id, ClientID: a.Client.ID, Registration: a.Client.Registration, Incarnation: a.Client.Incarnation,
+		Subject: person.Sub, User: person, Request: a.Request, RedirectURI: t.RedirectURI,
+		Scopes: a.Decision.Effective.Scopes, Resources: a.Decision.Effective.Resources,
+		AuthMethod: a.Decision.Effective.AuthMethods[0], DocumentSHA256: a.Client.DocumentSHA256,
+		ClientName: a.Client.Document.ClientName, Settings: settings, Policy: a.Decision.Winner,
+		CreatedAt: now, LastUsedAt: now,
+		ExpiresAt: now.Add(s.cfg.Lifetimes.Code + a.Decision.Settings.AccessToken.TTL.Std()),
+	}, nil
+}
+
+// clientEnd is how far a grant may move the end of its client: never past
+// client_ttl, counted from the last fetch or creation (design §5).
+func clientEnd(a broker.Admission, grantEnd time.Time) time.Time {
+	limit := a.Client.FetchedAt.Add(a.Decision.Settings.ClientTTL.Std())
+	if grantEnd.After(limit) {
+		return limit
+	}
+	return grantEnd
+}
+
+// consentRecord says who allowed what.
+func (s *Server) consentRecord(v *visit, a broker.Admission, g store.Grant) decisionlog.Record {
+	rec := s.note(v, "consent.granted", decisionlog.OutcomeGranted)
+	about(&rec, a, g)
+	rec.Settings = g.Settings
+	return rec
+}
+
+// tokenRecord says which token was issued on which grant.
+func (s *Server) tokenRecord(v *visit, a broker.Admission, g store.Grant, tokenID string, until time.Time) decisionlog.Record {
+	rec := s.note(v, "token.issued", decisionlog.OutcomeIssued)
+	about(&rec, a, g)
+	rec.TokenID, rec.ExpiresAt = tokenID, &until
+	return rec
+}
+
+// about fills what a record about a grant has in common with the others.
+func about(rec *decisionlog.Record, a broker.Admission, g store.Grant) {
+	rec.Path, rec.Revision, rec.Epoch = broker.Contract, a.Revision, a.Epoch
+	rec.ClientID, rec.Registration, rec.Incarnation = g.ClientID, string(g.Registration), g.Incarnation
+	rec.DocumentSHA256, rec.GrantID, rec.Policy = g.DocumentSHA256, g.ID, a.Decision.Winner
+	if b, err := json.Marshal(a.Decision.Effective); err == nil {
+		rec.Effective = b
+	}
+}

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"guestlist/broker"
+	"guestlist/broker/decisionlog"
+	"guestlist/store"
+)
+
+// tries is how often a step runs when state moved under it (design §7).
+const tries = 3
+
+// step runs fn on a unit of work and commits what it staged, once, also when
+// fn refused: some refusals end something. It runs fn again when the epoch or
+// an incarnation moved meanwhile. What fn prepared counts only when step
+// returns its error unchanged. A lost spend comes back as broker.ErrSpent.
+func (s *Server) step(ctx context.Context, fn func(u store.Unit) error) error {
+	var lost error
+	for range tries {
+		u := s.cfg.Store.Begin()
+		result := fn(u)
+		if u.Empty() {
+			return result
+		}
+		err := s.cfg.Store.Commit(ctx, u)
+		switch {
+		case err == nil:
+			return result
+		case errors.Is(err, broker.ErrSpent):
+			return err
+		case errors.Is(err, broker.ErrConflict):
+			lost = err
+		default:
+			return &broker.Error{Reason: broker.ReasonStoreUnavailable, Err: err}
+		}
+	}
+	return &broker.Error{Reason: broker.ReasonStoreUnavailable, Err: lost}
+}
+
+// admit asks the broker, and notes for the wide event what came of it.
+func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.Request) (broker.Admission, error) {
+	req.RequestID = v.id
+	a, err := s.cfg.Broker.Admit(ctx, u, req)
+	v.recorded = true
+	v.client = bounded(req.ClientID, 300)
+	if err == nil {
+		v.outcome = "admitted"
+		if a.Reused {
+			v.outcome = "reused"
+		}
+	}
+	return a, err
+}
+
+// note starts the record of an event that belongs to a visit.
+func (s *Server) note(v *visit, event, outcome string) decisionlog.Record {
+	return decisionlog.Record{
+		DecisionID: broker.NewID(), Timestamp: s.cfg.Now(), Event: event, Outcome: outcome, RequestID: v.id,
+		Revision: s.cfg.Broker.Revision(), Source: v.source.String(), Subject: v.subject,
+	}
+}
+
+// seconds rounds a duration up to whole seconds.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"guestlist/broker"
+)
+
+// Names of the two cookies, and what is sealed under the browser's.
+const (
+	browserCookie = "__Host-guestlist-browser" // ties tickets and forms to one browser
+	sessionCookie = "__Host-guestlist-session" // ties a browser to a sign-in
+	ticketPurpose = "ticket"
+	csrfPurpose   = "csrf"
+	csrfMark      = "form"
+	maxTicket     = 6 << 10 // bytes, sealed
+)
+
+// ticket is a waiting authorization request between steps: sealed, bound to
+// the browser's cookie, spent in the commit of consent (design §3).
+type ticket struct {
+	ID           string              `json:"id"` // random; what is spent
+	Until        time.Time           `json:"u"`
+	ClientID     string              `json:"c"`
+	Incarnation  uint64              `json:"i"`
+	Document     string              `json:"d"` // sha256
+	RedirectURI  string              `json:"r"`
+	RedirectSent bool                `json:"rs"`
+	State        string              `json:"s"`
+	Challenge    string              `json:"p"`
+	Facts        broker.RequestInput `json:"f"`
+	Login        time.Time           `json:"l"`  // prompt=login: sign-ins before this do not count
+	Person       string              `json:"w"`  // who saw the consent page
+	Scopes       []string            `json:"sc"` // what the consent page offered
+}
+
+// browser returns the value that ties forms to this browser, setting the
+// cookie where there is none yet.
+func (s *Server) browser(w http.ResponseWriter, r *http.Request) string {
+	if c, err := r.Cookie(browserCookie); err == nil && len(c.Value) == 22 {
+		return c.Value
+	}
+	var b [16]byte
+	rand.Read(b[:])
+	v := base64.RawURLEncoding.EncodeToString(b[:])
+	http.SetCookie(w, hostCookie(browserCookie, v, 0))
+	return v
+}
+
+// hostCookie is a cookie that no other host can read or set. Max age zero
+// means until the browser closes; a negative one deletes it.
+func hostCookie(name, value string, maxAge time.Duration) *http.Cookie {
+	c := &http.Cookie{Name: name, Value: value, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if maxAge != 0 {
+		c.MaxAge = int(maxAge / time.Second)
+	}
+	return c
+}
+
+// seal writes t for this browser.
+func (s *Server) seal(t ticket, browser string) (string, error) {
+	b, err := json.Marshal(t)
+	if err != nil {
+		return "", err
+	}
+	sealed, err := s.cfg.Keys.Seal(ticketPurpose, b, []byte(browser))
+	if err != nil {
+		return "", err
+	}
+	if len(sealed) > maxTicket {
+		return "", broker.Refuse(broker.ReasonRequestInvalid, "the request does not fit a ticket: %d bytes sealed, at most %d", len(sealed), maxTicket)
+	}
+	return sealed, nil
+}
+
+// unseal reads a ticket that this browser was given and that still waits.
+func (s *Server) unseal(sealed string, r *http.Request) (ticket, string, error) {
+	c, err := r.Cookie(browserCookie)
+	if err != nil || sealed == "" || len(sealed) > maxTicket {
+		return ticket{}, "", broker.Refuse(broker.ReasonTicketInvalid, "no ticket, or no browser cookie")
+	}
+	b, err := s.cfg.Keys.Unseal(ticketPurpose, sealed, []byte(c.Value))
+	if err != nil {
+		return ticket{}, "", broker.Refuse(broker.ReasonTicketInvalid, "the ticket is not this browser's, or damaged")
+	}
+	var t ticket
+	if err := json.Unmarshal(b, &t); err != nil {
+		return ticket{}, "", broker.Refuse(broker.ReasonTicketInvalid, "the ticket cannot be read: %w", err)
+	}
+	if !s.cfg.Now().Before(t.Until) {
+		return ticket{}, "", broker.Refuse(broker.ReasonTicketInvalid, "the ticket ended at %s", t.Until.Format(time.RFC3339))
+	}
+	return t, c.Value, nil
+}
+
+// csrf is the token of a form shown to this browser.
+func (s *Server) csrf(browser string) (string, error) {
+	return s.cfg.Keys.Seal(csrfPurpose, []byte(csrfMark), []byte(browser))
+}
+
+// checkForm refuses a form that this server did not show to this browser.
+func (s *Server) checkForm(r *http.Request, p params) error {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return broker.Refuse(broker.ReasonCSRF, "Sec-Fetch-Site is %.40q", site)
+	}
+	c, err := r.Cookie(browserCookie)
+	if err != nil {
+		return broker.Refuse(broker.ReasonCSRF, "the browser sent no cookie")
+	}
+	b, err := s.cfg.Keys.Unseal(csrfPurpose, p.one("csrf"), []byte(c.Value))
+	if err != nil || string(b) != csrfMark {
+		return broker.Refuse(broker.ReasonCSRF, "the csrf field is missing or not this browser's")
+	}
+	return nil
+}

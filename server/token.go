@@ -1,0 +1,115 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"guestlist/broker"
+	"guestlist/broker/decisionlog"
+	"guestlist/server/grants"
+	"guestlist/store"
+)
+
+// token redeems a code: client binding and PKCE first, then policy, then one
+// commit that spends the code and holds the record.
+func (s *Server) token(w http.ResponseWriter, r *http.Request, v *visit) error {
+	p, err := formParams(w, r, "resource")
+	if err != nil {
+		return err
+	}
+	switch p.one("grant_type") {
+	case "":
+		return broker.Refuse(broker.ReasonRequestInvalid, "grant_type is missing")
+	case "authorization_code":
+	default:
+		return broker.Refuse(broker.ReasonGrantTypeUnsupported, "grant_type is %.100q", p.one("grant_type"))
+	}
+	auth, err := grants.Authenticate(r.Header, p.Values)
+	if err != nil {
+		return err
+	}
+	v.client = bounded(auth.ClientID, 300)
+	if p.one("code") == "" {
+		return broker.Refuse(broker.ReasonRequestInvalid, "code is missing")
+	}
+	x := grants.Exchange{
+		RequestID: v.id, Auth: auth, Code: p.one("code"), Verifier: p.one("code_verifier"),
+		RedirectURI: p.optional("redirect_uri"), Resources: p.Values["resource"],
+	}
+	tok, err := s.exchange(r, v, x)
+	if errors.Is(err, broker.ErrSpent) {
+		// Somebody was first in the same instant. Asked again, the code is a
+		// replay like any other.
+		tok, err = s.exchange(r, v, x)
+	}
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{
+		"access_token": tok.AccessToken, "token_type": tok.TokenType, "expires_in": tok.ExpiresIn, "scope": tok.Scope,
+	})
+	return nil
+}
+
+// exchange is the one step of a code exchange.
+func (s *Server) exchange(r *http.Request, v *visit, x grants.Exchange) (grants.Token, error) {
+	var tok grants.Token
+	ctx := r.Context()
+	err := s.step(ctx, func(u store.Unit) error {
+		p, err := s.cfg.Grants.Check(ctx, u, x)
+		if err != nil {
+			if p.Replay {
+				s.endGrant(u, v, p.Grant, broker.ReasonGrantSpent, "token.replay_detected")
+			}
+			return err
+		}
+		v.subject = s.cfg.Keys.Pseudonym(p.Grant.Subject)
+		a, err := s.admit(ctx, u, v, grantRequest(p.Grant, x.Resources))
+		if err != nil {
+			if a.Decision.EndGrant {
+				s.endGrant(u, v, p.Grant, broker.ReasonGrantEndedByPolicy, "grant.ended")
+			}
+			return err
+		}
+		set := a.Decision
+		tok, err = s.cfg.Grants.Redeem(ctx, u, x, p, a.Client, grants.Terms{
+			Scopes: set.Effective.Scopes, Resources: set.Effective.Resources, AccessTTL: set.Settings.AccessToken.TTL.Std(), Format: "jwt",
+		})
+		if err != nil {
+			return err
+		}
+		u.RequireEpoch(a.Epoch)
+		u.RequireClient(a.Client.ID, a.Client.Incarnation)
+		u.ExtendClient(a.Client.ID, a.Client.Incarnation, clientEnd(a, tok.ExpiresAt))
+		u.Append(s.tokenRecord(v, a, p.Grant, tok.ID, tok.ExpiresAt.UTC()))
+		return nil
+	})
+	return tok, err
+}
+
+// grantRequest asks the user phase about a grant's frozen facts.
+func grantRequest(g store.Grant, resources []string) broker.Request {
+	facts := g.Request
+	facts.Scopes, facts.Resources = g.Scopes, g.Resources
+	if len(resources) > 0 {
+		facts.Resources = resources
+	}
+	return broker.Request{
+		ClientID: g.ClientID, Facts: facts, Person: &g.User, Commits: true,
+		Bound: &broker.Bound{Incarnation: g.Incarnation, GrantID: g.ID},
+	}
+}
+
+// endGrant stages the end of a grant with its record.
+func (s *Server) endGrant(u store.Unit, v *visit, g store.Grant, reason broker.Reason, event string) {
+	u.EndGrant(g.ID, s.cfg.Now(), reason)
+	rec := s.note(v, event, decisionlog.OutcomeRefused)
+	rec.Reason, rec.PublicReason = string(reason), string(reason.Public())
+	rec.ClientID, rec.Registration, rec.Incarnation = g.ClientID, string(g.Registration), g.Incarnation
+	rec.GrantID, rec.Policy = g.ID, g.Policy
+	rec.Subject = s.cfg.Keys.Pseudonym(g.Subject)
+	rec.Detail = "the grant ends: " + strings.ToLower(reason.Meaning())
+	u.Append(rec)
+	v.recorded = true
+}

@@ -1,0 +1,197 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"guestlist/broker"
+)
+
+// kind says in which form an endpoint answers errors.
+type kind int
+
+const (
+	page  kind = iota // HTML for a person
+	oauth             // JSON of RFC 6749 section 5.2
+	plain             // status and one line
+)
+
+// handler is one endpoint.
+type handler func(w http.ResponseWriter, r *http.Request, v *visit) error
+
+// visit is what is known about one request beside the request itself; it
+// becomes the one wide event.
+type visit struct {
+	id       string // X-Request-Id
+	route    string
+	kind     kind
+	source   netip.Addr
+	began    time.Time
+	status   int
+	bytes    int
+	recorded bool   // a decision record tells of this request's refusal already
+	client   string // client identifier, once it was parsed
+	subject  string // pseudonym of the person
+	outcome  string
+	reason   broker.Reason
+	err      error
+}
+
+// visit wraps an endpoint: request id, security headers, Host check, methods,
+// one wide event, and the one place where errors are answered.
+func (s *Server) visit(route string, k kind, methods []string, h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{id: broker.NewID(), route: route, kind: k, source: source(r), began: s.cfg.Now()}
+		cw := &counting{ResponseWriter: w, visit: v}
+		header := cw.Header()
+		header.Set("X-Request-Id", v.id)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Cache-Control", "no-store")
+		if strings.HasPrefix(s.cfg.Issuer, "https://") {
+			header.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		defer s.event(r, v)
+		defer s.survive(cw, r, v)
+		if err := s.enter(r, cw, methods); err != nil {
+			s.refuse(cw, r, v, err)
+			return
+		}
+		if err := h(cw, r, v); err != nil {
+			s.refuse(cw, r, v, err)
+		}
+	})
+}
+
+// enter refuses what no endpoint takes.
+func (s *Server) enter(r *http.Request, w http.ResponseWriter, methods []string) error {
+	if s.cfg.Insecure && (r.Host != s.host || forwarded(r.Header)) {
+		return &statusError{status: http.StatusMisdirectedRequest, err: broker.Refuse(broker.ReasonRequestInvalid,
+			"host %.100q: this development server answers %s only, and nothing that was forwarded", r.Host, s.host)}
+	}
+	if r.Method == http.MethodHead && slices.Contains(methods, http.MethodGet) {
+		return nil
+	}
+	if !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		return &statusError{status: http.StatusMethodNotAllowed, err: broker.Refuse(broker.ReasonRequestInvalid, "method %.20q", r.Method)}
+	}
+	return nil
+}
+
+// forwarded reports whether a proxy left its mark.
+func forwarded(h http.Header) bool {
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
+		if h.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// statusError is an error whose status does not follow from its reason.
+type statusError struct {
+	status int
+	err    *broker.Error
+}
+
+// Error implements error.
+func (e *statusError) Error() string { return e.err.Error() }
+
+// Unwrap returns the refusal.
+func (e *statusError) Unwrap() error { return e.err }
+
+// survive turns a panic into an answer; the process goes on.
+func (s *Server) survive(w *counting, r *http.Request, v *visit) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	v.err = broker.Refuse(broker.ReasonServerTrouble, "panic: %T", p)
+	if v.status == 0 {
+		s.refuse(w, r, v, v.err)
+	}
+}
+
+// event writes the one wide event of a request. Query strings, bodies and
+// header values never appear.
+func (s *Server) event(r *http.Request, v *visit) {
+	level := zerolog.InfoLevel
+	if v.err != nil {
+		level = answerFor(broker.ReasonOf(v.err)).level
+	}
+	e := s.cfg.Log.WithLevel(level).Str("event", "http.request").Str("request_id", v.id).Str("method", r.Method).
+		Str("route", v.route).Int("status", v.status).Int("bytes", v.bytes).Str("source", v.source.String()).
+		Dur("took_ms", s.cfg.Now().Sub(v.began))
+	if v.client != "" {
+		e = e.Str("client_id", v.client)
+	}
+	if v.subject != "" {
+		e = e.Str("subject", v.subject)
+	}
+	if v.outcome != "" {
+		e = e.Str("outcome", v.outcome)
+	}
+	if v.err != nil {
+		e = e.Str("reason", string(broker.ReasonOf(v.err))).Str("detail", bounded(v.err.Error(), 600))
+	}
+	e.Send()
+}
+
+// source is the address a request came from.
+func source(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap().WithZone("")
+}
+
+// counting notes status and size of an answer.
+type counting struct {
+	http.ResponseWriter
+	visit *visit
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (c *counting) WriteHeader(status int) {
+	if c.visit.status == 0 {
+		c.visit.status = status
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (c *counting) Write(p []byte) (int, error) {
+	if c.visit.status == 0 {
+		c.visit.status = http.StatusOK
+	}
+	n, err := c.ResponseWriter.Write(p)
+	c.visit.bytes += n
+	return n, err
+}
+
+// bounded cuts s to at most n bytes of valid UTF-8 on one line.
+func bounded(s string, n int) string {
+	if len(s) > n {
+		s = s[:n] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "�"))
+}

@@ -1,0 +1,213 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"guestlist/broker/decisionlog"
+	"guestlist/store"
+)
+
+// scanStep is how many records one view looks at, so that a query over a
+// large log never holds a reader open for long.
+const scanStep = 500
+
+func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+// appendRecord seals r, stores it and its index entries.
+func (t *txn) appendRecord(r decisionlog.Record) error {
+	seq := t.st.Seq + 1
+	sealed, err := decisionlog.Seal(seq, r)
+	if err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	if err := t.put(recordBucket, seqKey(seq), packRecord(sealed)); err != nil {
+		return err
+	}
+	for b, value := range map[bucket]string{
+		byRequestBucket: r.RequestID, byDecisionBucket: r.DecisionID, byClientBucket: r.ClientID, byGrantBucket: r.GrantID,
+	} {
+		if value == "" {
+			continue
+		}
+		if err := t.put(b, append(lengthPrefixed(value), seqKey(seq)...), nil); err != nil {
+			return err
+		}
+	}
+	t.st.Seq, t.appended = seq, true
+	return nil
+}
+
+// packRecord keeps the three byte strings of a record as they are.
+func packRecord(s decisionlog.Sealed) []byte {
+	raw := make([]byte, 0, len(s.Header)+len(s.Salt)+len(s.Body)+2*binary.MaxVarintLen32)
+	raw = append(binary.AppendUvarint(raw, uint64(len(s.Header))), s.Header...)
+	raw = append(binary.AppendUvarint(raw, uint64(len(s.Salt))), s.Salt...)
+	return append(raw, s.Body...)
+}
+
+// record returns a copy of one sealed record.
+func (v view) record(seq uint64) (decisionlog.Sealed, error) {
+	key := seqKey(seq)
+	raw, err := v.get(recordBucket, key)
+	if err != nil {
+		return decisionlog.Sealed{}, err
+	}
+	header, rest, ok := cutField(raw)
+	salt, body, ok2 := cutField(rest)
+	if !ok || !ok2 {
+		return decisionlog.Sealed{}, damaged(recordBucket, key, "the record is missing or cut short")
+	}
+	s := decisionlog.Sealed{Seq: seq, Header: bytes.Clone(header)}
+	if len(body) > 0 {
+		s.Salt, s.Body = bytes.Clone(salt), bytes.Clone(body)
+	}
+	return s, nil
+}
+
+func cutField(raw []byte) (field, rest []byte, ok bool) {
+	n, size := binary.Uvarint(raw)
+	if size <= 0 || n > uint64(len(raw)-size) {
+		return nil, nil, false
+	}
+	return raw[size : size+int(n)], raw[size+int(n):], true
+}
+
+// scan walks the records of one query over several views.
+type scan struct {
+	q      store.RecordQuery
+	bucket bucket // index, or the records themselves
+	prefix []byte // in front of the sequence number
+	pos    uint64 // last sequence number looked at
+	limit  int
+	list   []decisionlog.Sealed
+	done   bool
+}
+
+// Records lists sealed decision records. It uses an index when the query
+// names a decision, request, grant or client.
+func (s *Store) Records(ctx context.Context, q store.RecordQuery) ([]decisionlog.Sealed, error) {
+	sc := &scan{q: q, bucket: recordBucket, pos: q.After, limit: q.Limit}
+	if sc.limit <= 0 {
+		sc.limit = defaultLimit
+	}
+	if q.Newest {
+		sc.pos = math.MaxUint64
+	}
+	for _, index := range []struct {
+		bucket bucket
+		value  string
+	}{
+		{byDecisionBucket, q.DecisionID}, {byRequestBucket, q.RequestID}, {byGrantBucket, q.GrantID}, {byClientBucket, q.ClientID},
+	} {
+		if index.value != "" {
+			sc.bucket, sc.prefix = index.bucket, lengthPrefixed(index.value)
+			break
+		}
+	}
+	for !sc.done {
+		if err := s.read(ctx, sc.step); err != nil {
+			return nil, err
+		}
+	}
+	return sc.list, nil
+}
+
+// step looks at up to scanStep records.
+func (sc *scan) step(v view) error {
+	bk, err := v.bucket(sc.bucket)
+	if err != nil {
+		return err
+	}
+	cur := bk.Cursor()
+	key, value := sc.first(cur)
+	for range scanStep {
+		if len(key) != len(sc.prefix)+8 || !bytes.HasPrefix(key, sc.prefix) {
+			sc.done = true
+			return nil
+		}
+		seq := binary.BigEndian.Uint64(key[len(sc.prefix):])
+		if seq <= sc.q.After {
+			sc.done = true
+			return nil
+		}
+		if _, err := unseal(sc.bucket, key, value); err != nil {
+			return err
+		}
+		if err := sc.take(v, seq); err != nil || sc.done {
+			return err
+		}
+		sc.pos = seq
+		if sc.q.Newest {
+			key, value = cur.Prev()
+		} else {
+			key, value = cur.Next()
+		}
+	}
+	return nil
+}
+
+// first moves to the record next to pos.
+func (sc *scan) first(cur *bbolt.Cursor) (key, value []byte) {
+	at := append(bytes.Clone(sc.prefix), seqKey(sc.pos)...)
+	key, value = cur.Seek(at)
+	switch {
+	case sc.q.Newest && key == nil:
+		return cur.Last()
+	case sc.q.Newest:
+		return cur.Prev()
+	case bytes.Equal(key, at):
+		return cur.Next()
+	}
+	return key, value
+}
+
+// take keeps the record when it fits.
+func (sc *scan) take(v view, seq uint64) error {
+	s, err := v.record(seq)
+	if err != nil {
+		return err
+	}
+	ok, err := fits(sc.q, s)
+	if err != nil || !ok {
+		return err
+	}
+	sc.list = append(sc.list, s)
+	sc.done = len(sc.list) == sc.limit
+	return nil
+}
+
+// fits reports whether every set member of q fits the header of s.
+func fits(q store.RecordQuery, s decisionlog.Sealed) (bool, error) {
+	var h struct {
+		Timestamp  time.Time `json:"timestamp"`
+		RequestID  string    `json:"request_id"`
+		DecisionID string    `json:"decision_id"`
+		ClientID   string    `json:"client_id"`
+		GrantID    string    `json:"grant_id"`
+		Event      string    `json:"event"`
+		Outcome    string    `json:"outcome"`
+		Reason     string    `json:"reason"`
+	}
+	if err := json.Unmarshal(s.Header, &h); err != nil {
+		return false, damaged(recordBucket, seqKey(s.Seq), err.Error())
+	}
+	for _, m := range [][2]string{
+		{q.RequestID, h.RequestID}, {q.DecisionID, h.DecisionID}, {q.ClientID, h.ClientID}, {q.GrantID, h.GrantID},
+		{q.Event, h.Event}, {q.Outcome, h.Outcome}, {q.Reason, h.Reason},
+	} {
+		if m[0] != "" && m[0] != m[1] {
+			return false, nil
+		}
+	}
+	after := q.Since.IsZero() || !h.Timestamp.Before(q.Since)
+	before := q.Until.IsZero() || h.Timestamp.Before(q.Until)
+	return after && before, nil
+}

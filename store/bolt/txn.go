@@ -1,0 +1,155 @@
+package bolt
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"guestlist/store"
+)
+
+// bucket names one top-level bucket of the file.
+type bucket string
+
+const (
+	metaBucket       bucket = "meta"              // rows format, state, probe
+	clientBucket     bucket = "clients"           // client identifier → broker.Client
+	grantBucket      bucket = "grants"            // grant id → store.Grant
+	liveGrantBucket  bucket = "grants_by_client"  // client, incarnation, grant id; grants that have not ended
+	codeBucket       bucket = "codes"             // hash → store.Code
+	sessionBucket    bucket = "sessions"          // hash → store.Session
+	spentBucket      bucket = "spent"             // kind, key → spentRow
+	cursorBucket     bucket = "cursors"           // exporter → cursorRow
+	expiryBucket     bucket = "expiry"            // time, kind, key of the row to sweep
+	recordBucket     bucket = "records"           // sequence number → sealed record
+	byRequestBucket  bucket = "records_request"   // request id, sequence number
+	byDecisionBucket bucket = "records_decision"  // decision id, sequence number
+	byClientBucket   bucket = "records_client_id" // client identifier, sequence number
+	byGrantBucket    bucket = "records_grant"     // grant id, sequence number
+)
+
+// buckets lists what a complete file holds.
+func buckets() []bucket {
+	return []bucket{
+		metaBucket, clientBucket, grantBucket, liveGrantBucket, codeBucket, sessionBucket, spentBucket,
+		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, byClientBucket, byGrantBucket,
+	}
+}
+
+// stateKey is the key of the state row in metaBucket.
+const stateKey = "state"
+
+// state is what the whole store has once.
+type state struct {
+	Epoch    uint64 `json:"epoch"`
+	Revision string `json:"revision"` // active policy revision
+	Seq      uint64 `json:"seq"`      // of the last record
+}
+
+// view reads through one bbolt transaction. Nothing it returns outlives it
+// but decoded rows.
+type view struct{ tx *bbolt.Tx }
+
+// bucket returns a bucket that every complete file has.
+func (v view) bucket(b bucket) (*bbolt.Bucket, error) {
+	if bk := v.tx.Bucket([]byte(b)); bk != nil {
+		return bk, nil
+	}
+	return nil, fmt.Errorf("%w: bucket %s is missing; the file is damaged, restore a backup", store.ErrUnavailable, b)
+}
+
+// get returns the payload of key, nil when absent.
+func (v view) get(b bucket, key []byte) ([]byte, error) {
+	bk, err := v.bucket(b)
+	if err != nil {
+		return nil, err
+	}
+	value := bk.Get(key)
+	if value == nil {
+		return nil, nil
+	}
+	return unseal(b, key, value)
+}
+
+// state returns the state row; a store without one is damaged.
+func (v view) state() (state, error) {
+	st, ok, err := load[state](v, metaBucket, []byte(stateKey))
+	if err == nil && !ok {
+		err = damaged(metaBucket, []byte(stateKey), "the row is missing")
+	}
+	return st, err
+}
+
+// load decodes one row.
+func load[T any](v view, b bucket, key []byte) (row T, ok bool, err error) {
+	raw, err := v.get(b, key)
+	if err != nil || raw == nil {
+		return row, false, err
+	}
+	if err := json.Unmarshal(raw, &row); err != nil {
+		var none T
+		return none, false, damaged(b, key, err.Error())
+	}
+	return row, true, nil
+}
+
+// txn is the transaction that a batch of units shares.
+type txn struct {
+	view
+	st       state
+	wrote    bool // something is to be committed
+	appended bool // a record among it
+}
+
+// begin reads the state that a batch starts from.
+func begin(tx *bbolt.Tx) (*txn, error) {
+	t := &txn{view: view{tx}}
+	var err error
+	t.st, err = t.state()
+	return t, err
+}
+
+// finish writes the state back.
+func (t *txn) finish() error {
+	raw, err := encode(metaBucket, []byte(stateKey), t.st)
+	if err != nil {
+		return err
+	}
+	return t.put(metaBucket, []byte(stateKey), raw)
+}
+
+// put stores an encoded row.
+func (t *txn) put(b bucket, key, payload []byte) error {
+	bk, err := t.bucket(b)
+	if err != nil {
+		return err
+	}
+	t.wrote = true
+	if err := bk.Put(key, seal(b, key, payload)); err != nil {
+		return fmt.Errorf("%w: write bucket %s, key %s: %w", store.ErrUnavailable, b, quoted(string(key)), err)
+	}
+	return nil
+}
+
+// save encodes and stores a row.
+func (t *txn) save(b bucket, key []byte, row any) error {
+	raw, err := encode(b, key, row)
+	if err != nil {
+		return err
+	}
+	return t.put(b, key, raw)
+}
+
+// del deletes a row; an absent one changes nothing.
+func (t *txn) del(b bucket, key []byte) error {
+	bk, err := t.bucket(b)
+	if err != nil {
+		return err
+	}
+	t.wrote = true
+	if err := bk.Delete(key); err != nil {
+		return fmt.Errorf("%w: delete bucket %s, key %s: %w", store.ErrUnavailable, b, quoted(string(key)), err)
+	}
+	return nil
+}

@@ -1,0 +1,333 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"guestlist/broker"
+	"guestlist/store"
+)
+
+func epoch(e *env) {
+	first := e.epoch()
+	if rev, err := e.s.Begin().ActiveRevision(context.Background()); err != nil || rev != "" {
+		e.Errorf("new store: ActiveRevision() = %q, %v, want none", rev, err)
+	}
+	for i := range 3 {
+		rev := name("r", i)
+		e.must(func(u store.Unit) { u.Activate(rev) })
+		e.reopen()
+		got, err := e.s.Begin().ActiveRevision(context.Background())
+		if err != nil || got != rev || e.epoch() != first+uint64(i+1) {
+			e.Errorf("after %d activations: revision %q, %v, epoch %d, want %q, %d", i+1, got, err, e.epoch(), rev, first+uint64(i+1))
+		}
+	}
+	e.must(func(u store.Unit) {
+		// Judged before the unit's own activation.
+		u.Activate("r9")
+		u.RequireEpoch(first + 3)
+	})
+	e.want("old epoch", broker.ErrConflict, func(u store.Unit) { u.RequireEpoch(first) })
+}
+
+func epochRerun(e *env) {
+	step := func(meanwhile func()) error {
+		u := e.s.Begin()
+		n, err := u.Epoch(context.Background())
+		if err != nil {
+			return err
+		}
+		u.RequireEpoch(n)
+		u.CreateClient(newClient(clientID, 1))
+		meanwhile()
+		return e.s.Commit(context.Background(), u)
+	}
+	err := step(func() { e.must(func(u store.Unit) { u.Activate("r") }) })
+	if !errors.Is(err, broker.ErrConflict) {
+		e.Errorf("epoch raised meanwhile: Commit() = %v, want ErrConflict", err)
+	}
+	if _, ok := e.client(clientID); ok {
+		e.Error("the failed unit left a client")
+	}
+	if err := step(func() {}); err != nil {
+		e.Errorf("run again: Commit() = %v, want nil", err)
+	}
+}
+
+// epochRace lets deciders race with activations; the log then shows, in its
+// own order, that nothing was committed under an epoch that had passed.
+func epochRace(e *env) {
+	first := e.epoch()
+	var wg sync.WaitGroup
+	var conflicts sync.Map
+	for w := range 8 {
+		wg.Go(func() {
+			for i := range 10 {
+				u := e.s.Begin()
+				n, err := u.Epoch(context.Background())
+				if err != nil {
+					e.Errorf("Epoch() = %v", err)
+				}
+				r := newRecord(fmt.Sprintf("d%d-%d", w, i))
+				r.Epoch = n
+				u.RequireEpoch(n)
+				u.Append(r)
+				if err := e.s.Commit(context.Background(), u); errors.Is(err, broker.ErrConflict) {
+					conflicts.Store(r.DecisionID, true)
+				} else if err != nil {
+					e.Errorf("Commit() = %v", err)
+				}
+			}
+		})
+	}
+	for i := range 10 {
+		e.must(func(u store.Unit) {
+			r := newRecord(name("activation", i))
+			r.Epoch = first + uint64(i)
+			r.Event = "policy.activated"
+			u.Activate(name("r", i))
+			u.Append(r)
+		})
+	}
+	wg.Wait()
+	now := first
+	for _, s := range e.records(store.RecordQuery{}) {
+		r, err := s.Record()
+		if err != nil {
+			e.Fatal(err)
+		}
+		if r.Epoch != now {
+			e.Errorf("record %d was decided under epoch %d and committed under %d", s.Seq, r.Epoch, now)
+		}
+		if _, lost := conflicts.Load(r.DecisionID); lost {
+			e.Errorf("record %d belongs to a unit that lost", s.Seq)
+		}
+		if r.Event == "policy.activated" {
+			now++
+		}
+	}
+	if got := e.epoch(); got != first+10 || now != got {
+		e.Errorf("epoch %d after ten activations from %d, by the log %d", got, first, now)
+	}
+}
+
+func unseen(e *env) {
+	u := e.s.Begin()
+	if !u.Empty() {
+		e.Error("a new unit is not empty")
+	}
+	u.RequireEpoch(0)
+	u.RequireClient(clientID, 1)
+	u.RequireGrant("g")
+	if !u.Empty() {
+		e.Error("preconditions make a unit not empty")
+	}
+	u.CreateClient(newClient(clientID, 1))
+	u.PutGrant(newGrant("g", 1))
+	u.PutCode(newCode("h"))
+	u.Spend(store.SpendTicket, "t", moment(0))
+	if u.Empty() {
+		e.Error("a unit with writes is empty")
+	}
+	ctx := context.Background()
+	_, client, err1 := u.Client(ctx, clientID)
+	_, grant, err2 := u.Grant(ctx, "g")
+	_, code, err3 := u.Code(ctx, "h")
+	spent, err4 := u.Spent(ctx, store.SpendTicket, "t")
+	if err := errors.Join(err1, err2, err3, err4); err != nil || client || grant || code || spent {
+		e.Errorf("reads see staged writes: client %v, grant %v, code %v, spent %v, %v", client, grant, code, spent, err)
+	}
+	c := newClient(clientID, 1)
+	v := e.s.Begin()
+	v.CreateClient(c)
+	c.Published[0], c.Policy[0] = '!', "!"
+	if err := e.s.Commit(ctx, v); err != nil {
+		e.Fatal(err)
+	}
+	if got, _ := e.client(clientID); got.Published[0] == '!' || got.Policy[0] == "!" {
+		e.Error("a row changed after it was staged")
+	}
+}
+
+func nothingLeft(e *env) {
+	e.must(func(u store.Unit) {
+		u.Spend(store.SpendTicket, "spent", moment(0))
+		u.PutGrant(newGrant("live", 1))
+		u.CreateClient(newClient(clientID, 1))
+	})
+	before := e.epoch()
+	stage := func(u store.Unit) {
+		u.CreateClient(newClient("https://other.example/c", 1))
+		u.PutGrant(newGrant("g", 1))
+		u.PutCode(newCode("h"))
+		u.Spend(store.SpendTicket, "t", moment(0))
+		u.PutSession(store.Session{Hash: "s", ExpiresAt: moment(0)})
+		u.EndGrant("live", moment(0), "gone")
+		u.ExtendClient(clientID, 1, moment(1000*time.Hour))
+		u.PutCursor("file", 3)
+		u.Activate("r")
+		u.Append(newRecord("d"))
+	}
+	for what, lose := range map[string]func(store.Unit){
+		"spend": func(u store.Unit) { u.Spend(store.SpendTicket, "spent", moment(0)) },
+		"code":  func(u store.Unit) { u.SpendCode("unknown", moment(0)) },
+		"epoch": func(u store.Unit) { u.RequireEpoch(before + 7) },
+		"life":  func(u store.Unit) { u.RequireClient(clientID, 9) },
+		"grant": func(u store.Unit) { u.RequireGrant("unknown") },
+	} {
+		if err := e.commit(func(u store.Unit) { stage(u); lose(u) }); err == nil {
+			e.Errorf("%s: Commit() = nil, want an error", what)
+		}
+		e.unchanged(what, before)
+	}
+}
+
+// unchanged looks for traces of a unit that failed.
+func (e *env) unchanged(what string, epoch uint64) {
+	e.Helper()
+	_, other := e.client("https://other.example/c")
+	_, grant := e.grant("g")
+	_, code := e.code("h")
+	_, session, err := e.s.Begin().Session(context.Background(), "s")
+	cursor, err2 := e.s.Begin().Cursor(context.Background(), "file")
+	live, _ := e.grant("live")
+	c, _ := e.client(clientID)
+	traces := []bool{
+		other, grant, code, session, e.spent("t"), cursor != 0, !live.EndedAt.IsZero(),
+		!c.ExpiresAt.Equal(newClient(clientID, 1).ExpiresAt), e.epoch() != epoch, len(e.records(store.RecordQuery{})) != 0,
+	}
+	if err != nil || err2 != nil || slices.Contains(traces, true) {
+		e.Errorf("%s: traces of a failed unit: %v, %v, %v", what, traces, err, err2)
+	}
+}
+
+func errorCommits(e *env) {
+	e.must(func(u store.Unit) {
+		u.PutGrant(newGrant("g", 1))
+		u.PutCode(newCode("h"))
+	})
+	e.must(func(u store.Unit) { u.SpendCode("h", moment(0)) })
+	answer := func() error {
+		if c, _ := e.code("h"); c.SpentAt.IsZero() {
+			return nil
+		}
+		e.must(func(u store.Unit) {
+			u.EndGrant("g", moment(time.Second), broker.ReasonGrantSpent)
+			u.Append(newRecord("replay"))
+		})
+		return broker.Refuse(broker.ReasonGrantSpent, "the code was used before")
+	}
+	if err := answer(); broker.ReasonOf(err) != broker.ReasonGrantSpent {
+		e.Fatalf("answer() = %v", err)
+	}
+	e.reopen()
+	if g, _ := e.grant("g"); g.EndReason != broker.ReasonGrantSpent {
+		e.Errorf("grant ended by %q, want %q", g.EndReason, broker.ReasonGrantSpent)
+	}
+	if n := len(e.records(store.RecordQuery{DecisionID: "replay"})); n != 1 {
+		e.Errorf("%d records of the replay, want 1", n)
+	}
+}
+
+func lostAnswer(e *env) {
+	e.must(func(u store.Unit) { u.PutCode(newCode("h")) })
+	redeem := func(u store.Unit) {
+		u.SpendCode("h", moment(time.Second))
+		u.PutGrant(newGrant("g", 1))
+		u.Append(newRecord("d"))
+	}
+	e.must(redeem)
+	e.reopen() // the answer never left
+	e.want("the client asks again", broker.ErrSpent, redeem)
+	if c, ok := e.code("h"); !ok || c.SpentAt.IsZero() {
+		e.Errorf("Code() = spent at %v, %v, want it spent", c.SpentAt, ok)
+	}
+	if _, ok := e.grant("g"); !ok {
+		e.Error("the grant is gone")
+	}
+	if list := e.records(store.RecordQuery{}); len(list) != 1 || list[0].Seq != 1 {
+		e.Errorf("%d records, want exactly one", len(list))
+	}
+}
+
+func unitRules(e *env) {
+	ctx := context.Background()
+	u := e.s.Begin()
+	u.Append(newRecord("once"))
+	if err := e.s.Commit(ctx, u); err != nil {
+		e.Fatal(err)
+	}
+	if err := e.s.Commit(ctx, u); !errors.Is(err, store.ErrUnavailable) {
+		e.Errorf("committed twice: Commit() = %v, want ErrUnavailable", err)
+	}
+	other := e.open(e.T, e.TempDir())
+	defer other.Close()
+	if err := e.s.Commit(ctx, other.Begin()); !errors.Is(err, store.ErrUnavailable) {
+		e.Errorf("unit of another store: Commit() = %v, want ErrUnavailable", err)
+	}
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	w := e.s.Begin()
+	w.Append(newRecord("withdrawn"))
+	err := e.s.Commit(canceled, w)
+	if n := len(e.records(store.RecordQuery{DecisionID: "withdrawn"})); n != map[bool]int{true: 1, false: 0}[err == nil] {
+		e.Errorf("canceled before: Commit() = %v with %d records", err, n)
+	}
+	if err != nil && !(errors.Is(err, store.ErrUnavailable) && errors.Is(err, context.Canceled)) {
+		e.Errorf("canceled before: Commit() = %v, want ErrUnavailable and context.Canceled", err)
+	}
+	if err := e.s.Commit(ctx, e.s.Begin()); err != nil {
+		e.Errorf("empty unit: Commit() = %v, want nil", err)
+	}
+	bad := newGrant("bad", 1)
+	bad.Settings = []byte("{")
+	e.want("row that is not JSON", store.ErrUnavailable, func(u store.Unit) { u.PutGrant(bad) })
+	r := newRecord("bad")
+	r.Input = []byte("{")
+	e.want("record that is not JSON", store.ErrUnavailable, func(u store.Unit) {
+		u.PutGrant(newGrant("half", 1))
+		u.Append(r)
+	})
+	if _, ok := e.grant("half"); ok {
+		e.Error("a unit whose record cannot be sealed left a grant")
+	}
+}
+
+func closed(e *env) {
+	u := e.s.Begin()
+	u.Append(newRecord("d"))
+	if err := e.s.Close(); err != nil {
+		e.Fatalf("Close() = %v", err)
+	}
+	if err := e.s.Close(); err != nil {
+		e.Errorf("second Close() = %v, want nil", err)
+	}
+	ctx := context.Background()
+	_, _, readErr := u.Client(ctx, clientID)
+	_, listErr := e.s.Records(ctx, store.RecordQuery{})
+	_, sweepErr := e.s.Sweep(ctx, moment(0), 1)
+	for what, err := range map[string]error{
+		"Commit": e.s.Commit(ctx, u), "Client": readErr, "Records": listErr, "Sweep": sweepErr, "Probe": e.s.Probe(ctx),
+	} {
+		if !errors.Is(err, store.ErrUnavailable) {
+			e.Errorf("closed: %s() = %v, want ErrUnavailable", what, err)
+		}
+	}
+}
+
+func probe(e *env) {
+	if err := e.s.Probe(context.Background()); err != nil {
+		e.Errorf("Probe() = %v, want nil", err)
+	}
+	e.want("lost", broker.ErrSpent, func(u store.Unit) { u.SpendCode("x", moment(0)) })
+	if err := e.s.Healthy(); err != nil {
+		e.Errorf("after a lost precondition: Healthy() = %v, want nil", err)
+	}
+	if n := len(e.records(store.RecordQuery{})); n != 0 {
+		e.Errorf("%d records after a probe, want 0", n)
+	}
+}

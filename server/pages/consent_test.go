@@ -159,7 +159,7 @@ func TestConsentForms(t *testing.T) {
 		t.Errorf("buttons = %s, want decision=deny decision=allow", got)
 	}
 	out := formOf(t, root, "signout-form")
-	if got, want := fields(out), (map[string][]string{"csrf": {"csrf-token"}}); attr(out, "action") != "/signout" || !reflect.DeepEqual(got, want) {
+	if got, want := fields(out), (map[string][]string{"csrf": {"csrf-token"}, "ticket": {`t&"'<>`}}); attr(out, "action") != "/signout" || !reflect.DeepEqual(got, want) {
 		t.Errorf("sign-out posts %v to %q, want %v to /signout", got, attr(out, "action"), want)
 	}
 	if got := marked(root, "person"); len(got) != 1 || got[0] != "alice" {

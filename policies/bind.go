@@ -1,0 +1,97 @@
+package policies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// readSettings decodes constant settings (or the ceiling) at load.
+func (p *policy) readSettings(ctx context.Context, out *report) {
+	name := p.settingsRule()
+	r := p.rules[name]
+	if r == nil {
+		if p.kind == kindAnyone {
+			out.fail(p.file, p.line, "anyone_closed", "set open: true or consent.mode: approval", "admission.anyone has no settings")
+		}
+		return
+	}
+	if r.constant {
+		p.constant(ctx, name, out, func(v any) (err error) {
+			p.settings, err = p.decode(v)
+			return err
+		})
+	}
+}
+
+// decode reads what the rule settings or ceiling gave, and holds what depends
+// on the kind of the package and on its patterns.
+func (p *policy) decode(v any) (partial, error) {
+	open := false
+	if p.kind == kindAnyone {
+		v, open = takeOpen(v)
+	}
+	s, err := decodeSettings(v)
+	if err != nil {
+		return nil, err
+	}
+	switch p.kind {
+	case kindAnyone:
+		if !open && s["consent.mode"] != "approval" {
+			return nil, errors.New("admission.anyone lets in every stranger: set open: true, or consent.mode: approval")
+		}
+	case kindGuardrails:
+		return s, checkBound(s)
+	case kindDefaults:
+		if _, ok := s["network.allow_cidrs"]; ok {
+			return nil, errors.New("network belongs to a policy whose patterns are exact URLs")
+		}
+		return s, nil
+	}
+	return s, checkExact(s, p.kind == kindPolicy && p.exact)
+}
+
+// takeOpen takes the member open out of the settings of admission.anyone.
+func takeOpen(v any) (any, bool) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v, false
+	}
+	rest := map[string]any{}
+	open := false
+	for name, v := range m {
+		if b, isBool := v.(bool); name == "open" && isBool {
+			open = b
+			continue
+		}
+		rest[name] = v
+	}
+	return rest, open
+}
+
+// checkBound refuses what cannot bound: members without a meet.
+func checkBound(s partial) error {
+	for _, name := range unmet {
+		if _, ok := s[name]; ok {
+			return fmt.Errorf("%s cannot be bounded", name)
+		}
+	}
+	return nil
+}
+
+// checkExact refuses what only an exact URL may have: a private network, and a
+// consent that is skipped.
+func checkExact(s partial, exact bool) error {
+	if exact {
+		return nil
+	}
+	for _, path := range []string{"network.allow_cidrs", "network.egress_proxy"} {
+		if _, ok := s[path]; ok {
+			return fmt.Errorf("%s: only a policy whose patterns are all exact URLs may open a network", path)
+		}
+	}
+	if s["consent.mode"] == "skip" {
+		return errors.New("consent.mode: skip is only for exact URLs")
+	}
+	return nil
+}

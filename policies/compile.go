@@ -1,0 +1,105 @@
+package policies
+
+import (
+	"maps"
+	"regexp"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"guestlist/broker"
+)
+
+// contractName is how messages call the contract.
+const contractName = broker.Contract
+
+// compiled is a unit after the engine has checked it.
+type compiled struct {
+	*unit
+	compiler *ast.Compiler
+}
+
+// compile checks the modules of a unit against the allowed built-ins and the
+// closed input schema. Tests are compiled apart, with the modules they test.
+func (u *unit) compile(out *report) *compiled {
+	schemas := ast.NewSchemaSet()
+	schemas.Put(ast.SchemaRootRef, InputSchema())
+	c := newCompiler().WithSchemas(schemas).WithPathConflictsCheck(func(path []string) (bool, error) {
+		return exists(u.base, path), nil
+	})
+	c.Compile(u.modules)
+	if c.Failed() {
+		reportAST(c.Errors, u.source.label+".", out)
+		return nil
+	}
+	if len(u.tests) > 0 {
+		all := maps.Clone(u.modules)
+		maps.Copy(all, u.tests)
+		t := newCompiler()
+		t.Compile(all)
+		if t.Failed() {
+			reportAST(t.Errors, u.source.label+".", out)
+		}
+	}
+	return &compiled{unit: u, compiler: c}
+}
+
+func newCompiler() *ast.Compiler {
+	return ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities()).
+		WithDefaultRegoVersion(ast.RegoV1).WithEnablePrintStatements(false)
+}
+
+// exists reports whether base data has a value at path.
+func exists(base map[string]any, path []string) bool {
+	var node any = base
+	for _, p := range path {
+		m, ok := node.(map[string]any)
+		if !ok {
+			return true
+		}
+		if node, ok = m[p]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+var undefinedFunction = regexp.MustCompile(`undefined function ([\w.]+)`)
+
+// explainAST gives an error of the engine a code and a remedy.
+func explainAST(e *ast.Error) (code, remedy string) {
+	if m := undefinedFunction.FindStringSubmatch(e.Message); m != nil {
+		if knownBuiltins()[m[1]] {
+			return "builtin_not_allowed", "policies are pure: " + m[1] + " reads clock, host, network or chance, or cannot be bounded"
+		}
+		return "function_undefined", didYouMean(m[1], allowedNames())
+	}
+	if strings.HasPrefix(e.Message, "undefined ref: input") {
+		return "input_unknown", inputRemedy(e)
+	}
+	return e.Code, ""
+}
+
+// inputRemedy names the members that the schema has where the reference went
+// wrong.
+func inputRemedy(e *ast.Error) string {
+	d, ok := e.Details.(*ast.RefErrInvalidDetail)
+	if !ok || d.Pos >= len(d.Ref) {
+		return ""
+	}
+	var have []string
+	for _, v := range d.OneOf {
+		if s, ok := v.(ast.String); ok {
+			have = append(have, string(s))
+		}
+	}
+	if s, ok := d.Ref[d.Pos].Value.(ast.String); ok {
+		if r := didYouMean(string(s), have); r != "" {
+			return r
+		}
+	}
+	if len(have) == 0 {
+		return ""
+	}
+	return "it has " + strings.Join(have, ", ")
+}

@@ -1,0 +1,49 @@
+// Package policies turns Rego into decisions: it loads a directory of
+// policies, checks it, decides and explains.
+//
+// A policy is one Rego package below admission.policies, in one file. It names
+// client identifier URLs (client_ids, or client_ids_from with a list kept as
+// data), gives the terms of admission (settings) and may refuse (deny,
+// deny_document, deny_user, deny_refresh) or remark (warn). The packages
+// admission.guardrails, admission.defaults and admission.anyone have a place of
+// their own. The contract is called admission/v1; it is plain Rego v1 with an
+// allow-list of built-ins and no custom ones, so that other Rego tools agree.
+//
+// # Loading
+//
+// Load reads, compiles and checks everything and returns one immutable Set, or
+// nothing. What can be seen without a request is an error at load: a misspelt
+// rule name, an unknown settings member, an input path outside the schema, a
+// rule that reads what its phase does not know, a data reference that leads
+// nowhere, a pattern wider than a registrable domain.
+//
+// # Deciding
+//
+// A decision is a pure function of the query and the revision. Go keeps the
+// host index, the ranking and the meet of settings; the Rego of a policy only
+// states facts, and each matching policy is evaluated by itself with its share
+// of the deadline, so that a broken one never changes the answer for clients
+// it does not match. At most 64 policies may match one client.
+//
+// Phases add up: phase user evaluates deny, deny_document and deny_user. When
+// several things refuse, the reason is the first of: a denial of the
+// guardrails, an evaluation error (policy_error), a denial of a policy, no
+// policy that admits (no_policy_matched), a query in the identifier that the
+// settings do not allow, the error of the negotiation, a missing group.
+// Everything that was found is in the Decision.
+//
+// In phase url the settings are the strict ones unless they can be known
+// without the document: a constant, or an expression over url-phase input.
+//
+// # Terms
+//
+// The winner's settings are completed member by member by admission.defaults
+// and the strict values, then met with the settings of the list row, the
+// ceiling of the guardrails and the server maxima. A meet never widens either
+// side. Where two sides demand groups, the person must be in one of each; the
+// settings show the union.
+//
+// A rule settings that exists but is undefined for a request is a
+// policy_error: it must not hand the client to a lower-ranked policy. A row
+// that expires on a date is over at the first moment of that date, UTC.
+package policies

@@ -1,0 +1,133 @@
+package policies
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Severities of a Finding.
+const (
+	SeverityError   = "error"   // the set is not loaded
+	SeverityWarning = "warning" // the set is loaded; somebody should look
+)
+
+// Finding is one thing that loading has to say about a file.
+type Finding struct {
+	Severity string // error or warning
+	File     string // path below the root it was read from; files of a guardrails root begin with "guardrails:"
+	Line     int    // 1 for the first; 0 when no line is to blame
+	Code     string // stable snake_case code
+	Message  string // what is wrong
+	Remedy   string // what to do about it; may be empty
+}
+
+// String writes the finding in one line, file and line first.
+func (f Finding) String() string {
+	at := f.File
+	if f.Line > 0 {
+		at += fmt.Sprintf(":%d", f.Line)
+	}
+	s := fmt.Sprintf("%s: %s: %s (%s)", at, f.Severity, f.Message, f.Code)
+	if f.Remedy != "" {
+		s += "; " + f.Remedy
+	}
+	return s
+}
+
+// report collects findings; the same one is kept once.
+type report struct {
+	list []Finding
+	seen map[Finding]bool
+}
+
+func (r *report) add(f Finding) {
+	if r.seen == nil {
+		r.seen = map[Finding]bool{}
+	}
+	if !r.seen[f] {
+		r.seen[f] = true
+		r.list = append(r.list, f)
+	}
+}
+
+func (r *report) fail(file string, line int, code, remedy, format string, args ...any) {
+	r.add(Finding{SeverityError, file, line, code, fmt.Sprintf(format, args...), remedy})
+}
+
+func (r *report) warn(file string, line int, code, remedy, format string, args ...any) {
+	r.add(Finding{SeverityWarning, file, line, code, fmt.Sprintf(format, args...), remedy})
+}
+
+func (r *report) failed() bool {
+	for _, f := range r.list {
+		if f.Severity == SeverityError {
+			return true
+		}
+	}
+	return false
+}
+
+// result returns the findings by file and line, and an error that holds every
+// finding of severity error.
+func (r *report) result() ([]Finding, error) {
+	sort.SliceStable(r.list, func(i, j int) bool {
+		a, b := r.list[i], r.list[j]
+		if a.File != b.File {
+			return a.File < b.File
+		}
+		return a.Line < b.Line
+	})
+	var lines []string
+	for _, f := range r.list {
+		if f.Severity == SeverityError {
+			lines = append(lines, f.String())
+		}
+	}
+	if len(lines) == 0 {
+		return r.list, nil
+	}
+	return r.list, fmt.Errorf("load policies: %s", strings.Join(lines, "\n"))
+}
+
+// closest returns the name that is nearest to s, or "" when none is near.
+func closest(s string, names []string) string {
+	best, at := "", len(s)/3+2
+	for _, n := range names {
+		if d := distance(s, n, at); d < at {
+			best, at = n, d
+		}
+	}
+	return best
+}
+
+// didYouMean turns the nearest name into a remedy.
+func didYouMean(s string, names []string) string {
+	if n := closest(s, names); n != "" {
+		return fmt.Sprintf("did you mean %s?", n)
+	}
+	return ""
+}
+
+// distance is the edit distance of a and b, or limit when it is not smaller.
+func distance(a, b string, limit int) int {
+	if d := len(a) - len(b); d >= limit || -d >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		prev := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := prev
+			if a[i] != b[j] {
+				cost = 1 + min(prev, row[j], row[j+1])
+			}
+			prev, row[j+1] = row[j+1], cost
+		}
+	}
+	return min(row[len(b)], limit)
+}

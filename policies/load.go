@@ -1,0 +1,210 @@
+package policies
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/version"
+
+	"guestlist/broker"
+)
+
+// DefaultDeadline bounds one decision.
+const DefaultDeadline = 50 * time.Millisecond
+
+// Config says what to load. The zero value loads a set that admits nobody.
+type Config struct {
+	// FS is the root that holds .rego files and data.json or data.yaml files;
+	// the directory of a data file is its path below data. Files named
+	// *_test.rego are checked and take no part in decisions. Nil means empty.
+	FS fs.FS
+	// Guardrails is a root of its own for admission.guardrails, its data and
+	// its libraries; FS may then not define that package. Nil means that
+	// admission.guardrails may come from FS.
+	Guardrails fs.FS
+	// Maxima bound the settings of every policy: a partial settings object
+	// with the names that policies use. Nil means no bound.
+	Maxima map[string]any
+	// Deadline bounds one decision; each matching policy has an equal share.
+	// Zero means DefaultDeadline.
+	Deadline time.Duration
+}
+
+// Load reads, compiles and checks policies. It returns a complete Set and its
+// warnings, or no Set, every finding, and an error that names those of severity
+// error.
+func Load(ctx context.Context, cfg Config) (*Set, []Finding, error) {
+	out := &report{}
+	set, err := load(ctx, cfg, out)
+	if err != nil {
+		return nil, out.list, err
+	}
+	findings, err := out.result()
+	if err != nil {
+		return nil, findings, err
+	}
+	return set, findings, nil
+}
+
+// load reports findings on out; what it returns counts only when none is an
+// error. Its own error is one that no file is to blame for.
+func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
+	if cfg.Deadline < 0 {
+		return nil, errors.New("load policies: the deadline is negative")
+	}
+	s := &Set{deadline: cfg.Deadline, maxima: readMaxima(cfg.Maxima, out), index: &index{}}
+	if s.deadline == 0 {
+		s.deadline = DefaultDeadline
+	}
+	units := []*unit{parseUnit(readSource(cfg.FS, "", out), false, out)}
+	if cfg.Guardrails != nil {
+		units = append(units, parseUnit(readSource(cfg.Guardrails, "guardrails:", out), true, out))
+		refuseGuardrails(units[0], out)
+	}
+	sources := make([]*source, 0, len(units))
+	for _, u := range units {
+		sources = append(sources, u.source)
+		s.addUnit(ctx, u, out)
+	}
+	if out.failed() {
+		return nil, nil
+	}
+	s.finish(out)
+	contract, err := json.Marshal([]any{broker.Contract, capabilities(), InputSchema()})
+	if err != nil {
+		return nil, fmt.Errorf("digest the contract: %w", err)
+	}
+	maxima, err := json.Marshal(cfg.Maxima)
+	if err != nil {
+		return nil, fmt.Errorf("digest the maxima: %w", err)
+	}
+	s.revision = digest(maxima, string(contract), sources...)
+	s.engine = "opa/" + version.Version
+	return s, nil
+}
+
+// readMaxima decodes the server maxima; they are a bound, so they name only
+// what has a meet.
+func readMaxima(m map[string]any, out *report) partial {
+	if len(m) == 0 {
+		return nil
+	}
+	v, err := plain(m)
+	var p partial
+	if err == nil {
+		p, err = decodeSettings(v)
+	}
+	if err == nil {
+		err = checkBound(p)
+	}
+	if err != nil {
+		out.fail("maxima", 0, "maxima_invalid", "", "server maxima: %v", err)
+	}
+	return p
+}
+
+// refuseGuardrails holds that guardrails with a root of their own come from
+// there alone.
+func refuseGuardrails(u *unit, out *report) {
+	for _, p := range u.packages {
+		if p.kind == kindGuardrails {
+			out.fail(p.file, p.line, "guardrails_twice", "move it to the guardrails root", "admission.guardrails has a root of its own")
+		}
+	}
+}
+
+// addUnit compiles and checks one unit and takes its policies into the set.
+func (s *Set) addUnit(ctx context.Context, u *unit, out *report) {
+	for _, p := range u.packages {
+		p.checkDenials(out)
+	}
+	if out.failed() {
+		return
+	}
+	c := u.compile(out)
+	if c == nil {
+		return
+	}
+	c.checkRefs(out)
+	c.checkReads(out)
+	if out.failed() {
+		return
+	}
+	rt, d := c.runtime(), newReader(c.compiler)
+	for _, p := range u.packages {
+		switch p.kind {
+		case kindPolicy:
+			s.policies = append(s.policies, rt.buildPolicy(ctx, p, d, out))
+		case kindAnyone:
+			s.anyone = rt.buildPolicy(ctx, p, d, out)
+		case kindGuardrails:
+			s.guardrails = rt.buildPolicy(ctx, p, d, out)
+		case kindDefaults:
+			s.defaults = rt.buildPolicy(ctx, p, d, out).settings
+		}
+	}
+}
+
+// finish builds the index.
+func (s *Set) finish(out *report) {
+	slices.SortFunc(s.policies, func(a, b *policy) int {
+		if a.name < b.name {
+			return -1
+		}
+		return one(a.name > b.name)
+	})
+	for _, p := range s.policies {
+		if p.mode == modeOff {
+			continue
+		}
+		for _, e := range p.entries {
+			s.index.add(e)
+		}
+	}
+	s.index.seal()
+	s.index.twins(out)
+	if s.anyone != nil && s.anyone.mode == modeOff {
+		s.anyone = nil
+	}
+}
+
+// Info describes one policy of a Set.
+type Info struct {
+	Name     string   // package name below admission.policies; anyone for admission.anyone
+	Title    string   // METADATA title
+	Authors  []string // METADATA authors, "Name <mail>"
+	ReviewBy string   // METADATA custom.review_by, a date, or ""
+	Mode     string   // enforce, warn, shadow or off
+	Priority int      // -100 to 100
+	Patterns []string // as written; rows of a list as host and path
+	List     string   // data path of client_ids_from, or ""
+	File     string   // path below the root
+	VetoOnly bool     // has no settings: may deny, never admits
+}
+
+// Policies lists the policies of the set by name, admission.anyone last.
+func (s *Set) Policies() []Info {
+	all := slices.Clone(s.policies)
+	if s.anyone != nil {
+		all = append(all, s.anyone)
+	}
+	out := make([]Info, 0, len(all))
+	for _, p := range all {
+		patterns := map[string]bool{}
+		for _, e := range p.entries {
+			patterns[e.pattern.text] = true
+		}
+		if p.kind == kindAnyone {
+			patterns["(every valid client identifier)"] = true
+		}
+		out = append(out, Info{Name: p.name, Title: p.title, Authors: slices.Clone(p.authors), ReviewBy: p.reviewBy,
+			Mode: p.mode, Priority: p.priority, Patterns: slices.Sorted(maps.Keys(patterns)), List: p.list, File: p.file, VetoOnly: !p.settles()})
+	}
+	return out
+}

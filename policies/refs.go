@@ -1,0 +1,106 @@
+package policies
+
+import (
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// checkRefs walks every reference of the compiled modules, where imports and
+// local names are already resolved.
+func (c *compiled) checkRefs(out *report) {
+	for _, p := range c.packages {
+		m := c.compiler.Modules[p.file]
+		if m == nil {
+			continue
+		}
+		at := func(loc *ast.Location, rule *ast.Rule) int {
+			if loc != nil {
+				return loc.Row
+			}
+			return rule.Location.Row
+		}
+		for _, r := range m.Rules {
+			ast.NewGenericVisitor(func(x any) bool {
+				switch x := x.(type) {
+				case *ast.With:
+					out.fail(p.file, at(x.Location, r), "with_not_allowed", "with belongs in tests", "a policy decides about the input it is given")
+				case *ast.Term:
+					if ref, ok := x.Value.(ast.Ref); ok {
+						c.checkRef(p, ref, at(x.Location, r), out)
+					}
+				}
+				return false
+			}).Walk(r)
+		}
+	}
+}
+
+func (c *compiled) checkRef(p *pkg, ref ast.Ref, line int, out *report) {
+	switch {
+	case ref.HasPrefix(ast.InputRootRef):
+		if len(ref) == 1 {
+			out.fail(p.file, line, "input_bare", "name the member: input.client.host", "input is used as a whole, so that nobody can tell what the rule reads")
+		} else if _, ok := ref[1].Value.(ast.String); !ok {
+			out.fail(p.file, line, "input_dynamic", "name the member: input.client", "input is read by a variable, so that nobody can tell what the rule reads")
+		}
+	case ref.HasPrefix(ast.DefaultRootRef):
+		if code, why, remedy := c.resolve(p, ref); code != "" {
+			out.fail(p.file, line, code, remedy, "%s: %s", ref, why)
+		}
+	}
+}
+
+// resolve says why a data reference leads nowhere, or where it must not lead.
+func (c *compiled) resolve(p *pkg, ref ast.Ref) (code, why, remedy string) {
+	path := stringPath(ref)
+	if len(path) == 0 {
+		return "data_dynamic", "data is read as a whole or by a variable", "name the path"
+	}
+	for i := len(path); i > 0; i-- {
+		if file, ok := c.paths[strings.Join(path[:i], sep)]; ok {
+			if path[0] == "admission" && file != p.file {
+				return "policy_reference", "a policy does not read another one", "move what both need to a library package"
+			}
+			return "", "", ""
+		}
+	}
+	if path[0] == "admission" {
+		if c.byPath[strings.Join(p.path, sep)] == p && len(path) > len(p.path) && strings.Join(path[:len(p.path)], sep) == strings.Join(p.path, sep) {
+			return "data_unresolved", "no rule defines it", ""
+		}
+		return "policy_reference", "a policy does not read another one", "move what both need to a library package"
+	}
+	for _, other := range c.packages {
+		if len(path) <= len(other.path) && strings.Join(other.path[:len(path)], sep) == strings.Join(path, sep) {
+			return "data_package", "it names a package, not a value", "name the rule"
+		}
+	}
+	return c.resolveBase(path, ref)
+}
+
+// resolveBase walks the base data.
+func (c *compiled) resolveBase(path []string, ref ast.Ref) (code, why, remedy string) {
+	var node any = c.base
+	for i, name := range path {
+		m, ok := node.(map[string]any)
+		if !ok {
+			return "data_unresolved", "data." + strings.Join(path[:i], ".") + " holds no object", ""
+		}
+		if node, ok = m[name]; !ok {
+			have := make([]string, 0, len(m))
+			for k := range m {
+				if len(have) < nearSearch {
+					have = append(have, k)
+				}
+			}
+			return "data_unresolved", "neither a data file nor a package has " + name, didYouMean(name, have)
+		}
+	}
+	if _, ok := node.(map[string]any); !ok && len(ref) > len(path)+1 {
+		if _, isList := node.([]any); !isList {
+			return "data_unresolved", "data." + strings.Join(path, ".") + " holds one value", ""
+		}
+	}
+	return "", "", ""
+}

@@ -1,0 +1,135 @@
+package policies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown"
+)
+
+// runtime is a compiled unit with its data, ready for queries. It never
+// changes.
+type runtime struct {
+	*compiled
+	store storage.Store
+}
+
+func (c *compiled) runtime() *runtime {
+	return &runtime{compiled: c, store: inmem.NewFromObjectWithOpts(c.base, inmem.OptRoundTripOnWrite(false))}
+}
+
+// rule is one prepared query: the value of one rule of one package.
+type rule struct {
+	name     string
+	file     string
+	line     int
+	rt       *runtime
+	body     ast.Body
+	rank     int            // of the first phase that knows all it reads
+	constant bool           // reads no input
+	lines    map[string]int // line of the rule by the code of its denial, where it is literal
+}
+
+// answer is the variable that holds the value of a rule.
+const answer = ast.Var("answer")
+
+// prepare compiles the query for a rule.
+func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (*rule, error) {
+	ref := ast.DefaultRootRef.Append(ast.StringTerm(p.path[0]))
+	for _, part := range append(append([]string{}, p.path[1:]...), name) {
+		ref = ref.Append(ast.StringTerm(part))
+	}
+	body := ast.NewBody(ast.Equality.Expr(ast.NewTerm(answer), ast.NewTerm(ref)))
+	body, err := rt.compiler.QueryCompiler().Compile(body)
+	if err != nil {
+		return nil, err
+	}
+	found := d.all(compiledRules(rt.compiler, p)[name])
+	r := &rule{name: name, file: p.file, line: parsed[0].Location.Row, rt: rt, body: body,
+		rank: found.rank(), constant: len(found) == 0, lines: map[string]int{}}
+	for _, one := range parsed {
+		if code := literalCode(one); code != "" && r.lines[code] == 0 {
+			r.lines[code] = one.Location.Row
+		}
+	}
+	return r, nil
+}
+
+// at names file and line.
+func (r *rule) at(line int) string { return fmt.Sprintf("%s:%d", r.file, line) }
+
+// evalError is a failed evaluation with its place.
+type evalError struct {
+	at  string
+	err error
+}
+
+func (e *evalError) Error() string { return e.at + ": " + e.err.Error() }
+func (e *evalError) Unwrap() error { return e.err }
+
+// eval runs the query until ctx ends. It returns nil for an undefined rule.
+func (r *rule) eval(ctx context.Context, input *ast.Term) (*ast.Term, error) {
+	txn, err := r.rt.store.NewTransaction(ctx)
+	if err != nil {
+		return nil, &evalError{r.at(r.line), err}
+	}
+	defer r.rt.store.Abort(ctx, txn)
+	cancel := topdown.NewCancel()
+	defer context.AfterFunc(ctx, cancel.Cancel)()
+	q := topdown.NewQuery(r.body).WithCompiler(r.rt.compiler).WithStore(r.rt.store).WithTransaction(txn).
+		WithCancel(cancel).WithStrictBuiltinErrors(true)
+	if input != nil {
+		q = q.WithInput(input)
+	}
+	var out *ast.Term
+	err = q.Iter(ctx, func(res topdown.QueryResult) error {
+		out = res[answer]
+		return nil
+	})
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, r.explain(err)
+	}
+	return out, nil
+}
+
+// explain finds the place of an evaluation error, at least the rule.
+func (r *rule) explain(err error) error {
+	var e *topdown.Error
+	at := r.at(r.line)
+	if errors.As(err, &e) && e.Location != nil && e.Location.File != "" {
+		at = fmt.Sprintf("%s:%d", e.Location.File, e.Location.Row)
+	}
+	if topdown.IsCancel(err) || errors.Is(err, context.DeadlineExceeded) {
+		return &evalError{at, errors.New("rule " + r.name + " did not finish within its share of the deadline")}
+	}
+	if errors.As(err, &e) {
+		return &evalError{at, errors.New(e.Code + ": " + clip(strings.ReplaceAll(e.Message, "\n", " "), 500))}
+	}
+	return &evalError{at, err}
+}
+
+// loadTime bounds the evaluation of one constant rule at load.
+const loadTime = 2 * time.Second
+
+// value evaluates a rule that reads no input.
+func (r *rule) value(ctx context.Context) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, loadTime)
+	defer cancel()
+	t, err := r.eval(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if t == nil {
+		return nil, errors.New("the rule has no value")
+	}
+	return fromTerm(t)
+}

@@ -1,0 +1,78 @@
+package policies
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"guestlist/broker"
+	"guestlist/broker/cimd"
+)
+
+// Set is one revision of the guest list: compiled, checked, immutable. It
+// implements broker.Policy and may be used by many goroutines at once.
+type Set struct {
+	policies   []*policy // by name
+	anyone     *policy   // nil without admission.anyone
+	guardrails *policy   // nil without admission.guardrails
+	defaults   partial
+	maxima     partial
+	index      *index
+	deadline   time.Duration
+	revision   string
+	engine     string
+}
+
+var _ broker.Policy = (*Set)(nil)
+
+// Revision returns "sha256:" and the hex digest of policies, data, maxima and
+// contract. Tests take no part in it.
+func (s *Set) Revision() string { return s.revision }
+
+// Engine returns the policy engine and its version.
+func (s *Set) Engine() string { return s.engine }
+
+// Decide answers q in the phase of its input. It never returns an error: what
+// cannot be evaluated is a denial with reason policy_error.
+//
+// The identifier is parsed anew from Input.ClientID; Decide does not check that
+// Input.Client agrees with it. From phase document on Document must be set.
+func (s *Set) Decide(ctx context.Context, q broker.Query) (out broker.Decision) {
+	start := time.Now()
+	d := &decision{set: s, query: q, phase: rank(q.Input.Phase)}
+	d.out = broker.Decision{Phase: q.Input.Phase, Settings: broker.StrictSettings()}
+	defer func() {
+		if r := recover(); r != nil {
+			d.fail(fmt.Errorf("the policy engine stopped: %v", r))
+			d.verdict()
+		}
+		out = d.out
+		out.Took = time.Since(start)
+	}()
+	d.run(ctx)
+	return d.out
+}
+
+// run asks the steps in order; each leaves what it found in d.out.
+func (d *decision) run(ctx context.Context) {
+	defer d.verdict()
+	ctx, cancel := context.WithTimeout(ctx, d.set.deadline)
+	defer cancel()
+	var err error
+	if d.id, err = cimd.Parse(d.query.Input.ClientID); err != nil {
+		d.refused = broker.Refuse(broker.ReasonClientIDMalformed, "%v", err)
+		return
+	}
+	if d.phase < 0 || d.phase > 0 && d.query.Document == nil {
+		d.fail(fmt.Errorf("phase %q was asked without what it needs", clip(string(d.query.Input.Phase), 20)))
+		return
+	}
+	if d.question, err = newQuestion(d.query.Input); err != nil {
+		d.fail(err)
+		return
+	}
+	d.match(ctx)
+	d.settle(ctx)
+	d.negotiate()
+	d.deny(ctx)
+}

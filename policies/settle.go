@@ -1,0 +1,137 @@
+package policies
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"guestlist/broker"
+)
+
+// settle evaluates the settings of the winners and bounds them. Before phase
+// document they may be unknown: then the strict ones stand.
+func (d *decision) settle(ctx context.Context) {
+	if len(d.winners) == 0 {
+		return
+	}
+	ceiling, ok := d.settings(ctx, d.guard)
+	if !ok {
+		return
+	}
+	for i, m := range d.winners {
+		own, ok := d.settings(ctx, m)
+		if !ok {
+			return
+		}
+		t := complete(own, d.set.defaults)
+		if r := m.row(); r != nil {
+			t.bound(r.settings, "the row")
+		}
+		if i == 0 {
+			d.terms = t
+		} else {
+			d.terms.meet(t, "policy "+m.name)
+		}
+	}
+	d.terms.bound(ceiling, "the guardrails")
+	d.terms.bound(d.set.maxima, "the server maxima")
+	d.known = true
+	if d.phase == 0 || d.terms.conflict != "" {
+		d.skip(nil)
+	}
+	if d.terms.conflict != "" {
+		d.fail(errors.New(d.terms.conflict))
+	}
+	d.out.Settings = d.terms.Settings
+	if d.id.HasQuery && !d.terms.Document.AllowQuery {
+		d.refuse(broker.Refuse(broker.ReasonQueryNotAllowed, "the identifier has a query, and document.allow_query is false in policy %s", strings.Join(d.out.Winner, " and ")))
+	}
+}
+
+// settings returns what one policy gives, or false when it cannot be known in
+// this phase or cannot be evaluated. A nil match gives nothing.
+func (d *decision) settings(ctx context.Context, m *match) (partial, bool) {
+	if m == nil || m.rules[m.settingsRule()] == nil || m.settings != nil {
+		if m == nil {
+			return nil, true
+		}
+		return m.settings, true
+	}
+	r := m.rules[m.settingsRule()]
+	if r.rank > d.phase {
+		return nil, false
+	}
+	t, ok := d.ask(ctx, m, r.name)
+	if !ok {
+		return nil, false
+	}
+	if t == nil {
+		if m.kind == kindGuardrails {
+			return nil, true
+		}
+		d.broke(m, &evalError{r.at(r.line), errors.New("settings is undefined for this request; give it a default")})
+		return nil, false
+	}
+	v, err := fromTerm(t)
+	var p partial
+	if err == nil {
+		p, err = m.decode(v)
+	}
+	if err != nil {
+		d.broke(m, &evalError{r.at(r.line), err})
+		return nil, false
+	}
+	return p, true
+}
+
+// negotiate intersects document and request with the settings.
+func (d *decision) negotiate() {
+	if d.phase == 0 {
+		return
+	}
+	empty := broker.Effective{AuthMethods: []string{}, GrantTypes: []string{}, ResponseTypes: []string{}, Scopes: []string{}, Resources: []string{}}
+	d.out.Effective = empty
+	if d.known && d.broken == nil {
+		d.terms.narrowMethods(d.query.Document.AuthMethods())
+		if d.terms.conflict != "" {
+			d.fail(errors.New(d.terms.conflict))
+		} else {
+			n := broker.Negotiate(d.terms.Settings, d.query.Input, *d.query.Document, d.query.Offer)
+			d.out.Effective, d.out.Redirects, d.out.Cut = n.Effective, n.Redirects, n.Cut
+			d.skip(n.Effective.AuthMethods)
+			d.out.Settings = d.terms.Settings
+			if n.Err != nil {
+				d.refuse(n.Err)
+			}
+			d.demandGroups()
+		}
+	}
+	if err := d.question.setEffective(d.out.Effective); err != nil {
+		d.fail(err)
+	}
+}
+
+// skip falls back to asking always, unless an exact URL answers on its own
+// https origin with a key (design §4, consent).
+func (d *decision) skip(methods []string) {
+	if d.terms.Consent.Mode != "skip" {
+		return
+	}
+	use := d.query.Input.Request.Redirect
+	exact := !slices.ContainsFunc(d.winners, func(m *match) bool { return m.entry == nil || !m.entry.pattern.exact() })
+	keyed := len(methods) == 1 && methods[0] == "private_key_jwt"
+	if !exact || !keyed || use.Kind != "https" || use.Relation != "same_origin" {
+		d.terms.Consent.Mode = "always"
+	}
+}
+
+// demandGroups refuses a person who is in none of the groups.
+func (d *decision) demandGroups() {
+	if d.phase < rank(broker.PhaseUser) {
+		return
+	}
+	if want := d.terms.lacksGroup(d.query.Input.User.Groups); want != nil {
+		d.refuse(broker.Refuse(broker.ReasonGroupRequired, "the person is in none of the groups %s that the settings demand", strings.Join(want, ", ")))
+	}
+}

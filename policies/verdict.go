@@ -1,0 +1,117 @@
+package policies
+
+import (
+	"context"
+
+	"guestlist/broker"
+	"guestlist/broker/decisionlog"
+)
+
+// deny evaluates the denials of the guardrails and of every matching policy,
+// those of earlier phases included.
+func (d *decision) deny(ctx context.Context) {
+	if d.guard != nil {
+		d.denyBy(ctx, d.guard)
+		d.guarded = len(d.out.Denials) > 0
+	}
+	for _, m := range d.matches {
+		if m.mode != modeShadow {
+			d.denyBy(ctx, m)
+		}
+	}
+}
+
+func (d *decision) denyBy(ctx context.Context, m *match) {
+	for i, name := range denialRules {
+		r := m.rules[name]
+		due := i
+		if name == "warn" && r != nil {
+			due = r.rank
+		}
+		if r == nil || due > d.phase {
+			continue
+		}
+		t, ok := d.ask(ctx, m, name)
+		if !ok {
+			return
+		}
+		found, err := r.decodeDenials(t, m.name)
+		if err != nil {
+			d.broke(m, err)
+			return
+		}
+		if name == "warn" || m.mode == modeWarn {
+			d.out.Warnings = append(d.out.Warnings, found...)
+		} else {
+			d.out.Denials = append(d.out.Denials, found...)
+		}
+	}
+}
+
+// verdict turns what was found into the answer, in the order that the package
+// comment gives.
+func (d *decision) verdict() {
+	o := &d.out
+	for _, n := range o.Denials {
+		o.EndGrant = o.EndGrant || n.Effect == effectEndGrant
+	}
+	o.Allowed, o.Reason, o.Detail = false, "", ""
+	switch {
+	case d.guarded:
+		d.denied(o.Denials)
+	case d.broken != nil:
+		o.Reason, o.Detail = broker.ReasonPolicyError, d.broken.Error()
+	case len(o.Denials) > 0:
+		d.denied(o.Denials)
+	case d.refused != nil && d.refused.Reason == broker.ReasonClientIDMalformed:
+		o.Reason, o.Detail = d.refused.Reason, d.refused.Err.Error()
+	case len(d.winners) == 0:
+		o.Reason = broker.ReasonNoPolicyMatched
+		o.NearestMiss = d.nearestMiss()
+		o.Detail = o.NearestMiss
+	case d.refused != nil:
+		o.Reason, o.Detail = d.refused.Reason, d.refused.Error()
+	default:
+		o.Allowed = true
+	}
+}
+
+func (d *decision) denied(denials []decisionlog.Denial) {
+	o := &d.out
+	o.Reason, o.Detail = broker.ReasonPolicyDenied, denials[0].Message
+	for _, n := range denials {
+		if n.UserMessage != "" {
+			o.UserMessage = n.UserMessage
+			break
+		}
+	}
+}
+
+// nearestMiss says how close the closest policy came to admitting the client.
+func (d *decision) nearestMiss() string {
+	for _, c := range d.out.Candidates {
+		if c.Mode == modeShadow {
+			return "policy " + c.Policy + " matches in mode shadow, which admits nobody"
+		}
+		return "policy " + c.Policy + " matches and is veto-only: it has no settings"
+	}
+	for _, e := range d.set.index.lookup(d.id) {
+		if e.row != nil && e.row.expired(d.query.Input.Time) {
+			return "policy " + e.policy.name + ": the row for " + e.row.host + e.row.path + " expired " + e.row.written
+		}
+		if !contains(e.policy.registrations, d.query.Input.Registration) {
+			return "policy " + e.policy.name + ": the pattern matched, but not registration " + clip(string(d.query.Input.Registration), 20)
+		}
+		return "policy " + e.policy.name + ": the pattern matched, but its rule applies is not true"
+	}
+	return d.set.index.nearest(d.id)
+}
+
+func contains(list []string, r broker.Registration) bool {
+	for _, v := range list {
+		if v == string(r) {
+			return true
+		}
+	}
+	return false
+}

@@ -19,6 +19,7 @@
 //
 // The store never reads the clock: callers pass the time. Absence is a
 // boolean, not an error. Codes and tokens reach the store as hashes only.
+// Keys are UTF-8 of any characters but NUL.
 // Every other error means that the store could not be read or written, and
 // wraps ErrUnavailable.
 package store

@@ -41,7 +41,7 @@ func clientRows(e *env) {
 func clientNames(e *env) {
 	ids := []string{
 		"https://a.example/x:y/%2F?q=%00&r=/../", "https://a.example/" + strings.Repeat("p", 1983),
-		"https://a.example/\xff\xfe\n\t\"'", "a", "a/", "a/b", "../../etc", "%", ":", "\x7f",
+		"https://a.example/é\u2028\u202e\n\t\"'<&>", "a", "a/", "a/b", "../../etc", "%", ":", "\x7f",
 	}
 	for i, id := range ids {
 		e.must(func(u store.Unit) {

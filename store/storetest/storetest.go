@@ -32,7 +32,7 @@ func Run(t *testing.T, open Opener) {
 		run  func(*env)
 	}{
 		{"client rows", clientRows},
-		{"client rows: identifiers with any bytes (B22)", clientNames},
+		{"client rows: identifiers with any character (B22)", clientNames},
 		{"client rows: listed in order", clientList},
 		{"client rows: 50 creators of one identifier (B28)", clientRace},
 		{"client rows: an old incarnation touches nothing", clientIncarnation},

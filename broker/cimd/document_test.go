@@ -135,6 +135,7 @@ func TestParseDocumentRefuses(t *testing.T) {
 		{"A8 point off the curve", withKey(strings.Replace(ecKey, `"x":"f`, `"x":"g`, 1)), auth},
 		{"A8 short coordinate", withKey(`{"kty":"EC","crv":"P-256","x":"AQ","y":"AQ"}`), auth},
 		{"A8 padded coordinate", withKey(strings.Replace(ecKey, `EU"`, `EU="`, 1)), auth},
+		{"A8 coordinates cut elsewhere", withKey(`{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVA","y":"RcfxRM0bvZt-hyzf7bnuufSzaV1uqQskrYpGIyiFiOWt"}`), auth},
 		{"A8 coordinate with stray bits", withKey(strings.Replace(ecKey, `EU"`, `EV"`, 1)), auth},
 		{"A8 curve unknown", withKey(strings.Replace(ecKey, "P-256", "secp256k1", 1)), auth},
 		{"A8 curve of another size", withKey(strings.Replace(ecKey, "P-256", "P-384", 1)), auth},

@@ -1,0 +1,239 @@
+// Package servertest is a complete Guestlist for a test: the real server on
+// http loopback over a temporary bbolt file, people who can sign in, a clock
+// that the test moves, and a document host with TLS under every name it is
+// given.
+package servertest
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"guestlist/broker"
+	"guestlist/broker/decisionlog"
+	"guestlist/broker/fetch"
+	"guestlist/policies"
+	"guestlist/server"
+	"guestlist/server/grants"
+	"guestlist/server/keys"
+	"guestlist/server/pages"
+	"guestlist/server/signin"
+	"guestlist/store"
+	"guestlist/store/bolt"
+)
+
+// Resource is the protected resource of a test server.
+const Resource = "https://mcp.example.com"
+
+// Person and Password sign in to a test server; the person is in group eng.
+const (
+	Person   = "alice"
+	Password = "correct horse battery"
+)
+
+// Options shape a test server. The zero value is a server with the
+// development starter and one document host, client.example.com.
+type Options struct {
+	Policy    map[string]string // files of the policy directory; nil: the development starter
+	Hosts     []string          // names of the document host; nil: client.example.com
+	Resources []broker.Resource // nil: Resource with scopes mcp:read and mcp:write
+	Facts     map[string]any    // input.facts
+	AdmitOff  bool
+	Path      string    // path of the issuer, like /tenant
+	Log       *Buffer   // wide events; nil: dropped
+	Dir       string    // where store and keys are; empty: a temporary directory
+	Start     time.Time // of the clock; zero: 2026-11-25 12:00 UTC
+}
+
+// Server is a running Guestlist.
+type Server struct {
+	Issuer  string
+	Store   *bolt.Store
+	Broker  *broker.Broker
+	Batch   *decisionlog.Batch
+	Keys    *keys.Keys
+	Clock   *Clock
+	Docs    *Documents
+	Handler *server.Server
+	Dir     string
+
+	t   testing.TB
+	web *httptest.Server
+}
+
+// Clock is a clock that a test moves.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// Now returns the test's time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the clock forward.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// Buffer collects log lines from many goroutines.
+type Buffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+// Write implements io.Writer.
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+// String returns what was written.
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// hash is computed once: argon2id takes its time on purpose.
+var hash = sync.OnceValues(func() (string, error) { return signin.HashPassword([]byte(Password)) })
+
+// New starts a server that ends with the test.
+func New(t testing.TB, o Options) *Server {
+	t.Helper()
+	s := &Server{t: t, Dir: o.Dir, Clock: &Clock{now: o.Start}}
+	if s.Dir == "" {
+		s.Dir = t.TempDir()
+	}
+	if o.Start.IsZero() {
+		s.Clock.now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	}
+	if o.Resources == nil {
+		o.Resources = []broker.Resource{{ID: Resource, Name: "Example MCP server", Scopes: []string{"mcp:read", "mcp:write"}, TokenFormat: "jwt"}}
+	}
+	if o.Hosts == nil {
+		o.Hosts = []string{"client.example.com"}
+	}
+	s.Docs = newDocuments(t, o.Hosts)
+	s.web = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Handler.ServeHTTP(w, r) }))
+	s.Issuer = "http://" + s.web.Listener.Addr().String() + o.Path
+	s.assemble(o)
+	s.web.Start()
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// assemble builds the server as the program does.
+func (s *Server) assemble(o Options) {
+	t := s.t
+	var err error
+	s.Keys, err = keys.Open(keys.Config{Dir: filepath.Join(s.Dir, "keys"), Now: s.Clock.Now})
+	check(t, err)
+	people, err := signin.Open(signin.Config{File: s.people(), Now: s.Clock.Now})
+	check(t, err)
+	door, err := fetch.New(fetch.Config{RootCAs: s.Docs.Roots, InsecureHostMap: s.Docs.HostMap, Timeout: 2 * time.Second, Now: s.Clock.Now})
+	check(t, err)
+	s.Store, err = bolt.Open(bolt.Config{Path: filepath.Join(s.Dir, "guestlist.db")})
+	check(t, err)
+	s.Batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{Commit: store.Log{Store: s.Store}.Append, MaxDelay: time.Hour})
+	check(t, err)
+	s.Broker, err = broker.New(broker.Config{
+		Issuer: s.Issuer, Fetch: door, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now, Facts: o.Facts,
+		AdmitOff: o.AdmitOff,
+		Offer: broker.Offer{
+			GrantTypes: []string{"authorization_code"}, ResponseTypes: []string{"code"}, AuthMethods: []string{"none"}, Resources: o.Resources,
+		},
+	})
+	check(t, err)
+	engine, err := grants.New(grants.Config{Issuer: s.Issuer, Signer: s.Keys, Now: s.Clock.Now})
+	check(t, err)
+	look, err := pages.New(pages.Config{})
+	check(t, err)
+	log := zerolog.Nop()
+	if o.Log != nil {
+		log = zerolog.New(o.Log)
+	}
+	s.Handler, err = server.New(server.Config{
+		Issuer: s.Issuer, Store: s.Store, Broker: s.Broker, Grants: engine, Keys: s.Keys, Pages: look, People: people,
+		Batch: s.Batch, Resources: o.Resources, Insecure: true, Log: log, Now: s.Clock.Now,
+	})
+	check(t, err)
+	check(t, s.Activate(o.Policy))
+}
+
+// people writes the people file once.
+func (s *Server) people() string {
+	s.t.Helper()
+	h, err := hash()
+	check(s.t, err)
+	file := filepath.Join(s.Dir, "people.yaml")
+	writeFile(s.t, file, "- username: "+Person+"\n  full_name: Alice Example\n  email: alice@example.com\n  groups: [eng]\n  password: "+h+"\n"+
+		"- username: bob\n  groups: [sales]\n  password: "+h+"\n")
+	return file
+}
+
+// Activate makes files the active policies; nil means the development starter.
+func (s *Server) Activate(files map[string]string) error {
+	cfg := policies.Config{}
+	if files == nil {
+		starter, _ := policies.Starter("development")
+		cfg.FS = starter
+	} else {
+		m := fstest.MapFS{}
+		for name, text := range files {
+			m[name] = &fstest.MapFile{Data: []byte(text)}
+		}
+		cfg.FS = m
+	}
+	set, _, err := policies.Load(s.t.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	u := s.Store.Begin()
+	return s.Broker.Activate(s.t.Context(), set, "test", u, func(ctx context.Context) error { return s.Store.Commit(ctx, u) })
+}
+
+// Stop ends the server as a graceful stop does; it may be called twice.
+func (s *Server) Stop() {
+	if s.web == nil {
+		return
+	}
+	s.web.Close()
+	s.web = nil
+	ctx := context.Background()
+	if err := s.Batch.Close(ctx); err != nil {
+		s.t.Logf("close batch: %v", err)
+	}
+	if err := s.Store.Close(); err != nil {
+		s.t.Errorf("close store: %v", err)
+	}
+}
+
+// Records returns the records that q selects, after writing what is held.
+func (s *Server) Records(q store.RecordQuery) []decisionlog.Record {
+	s.t.Helper()
+	check(s.t, s.Batch.Flush(s.t.Context()))
+	sealed, err := s.Store.Records(s.t.Context(), q)
+	check(s.t, err)
+	out := make([]decisionlog.Record, 0, len(sealed))
+	for _, x := range sealed {
+		r, err := x.Record()
+		check(s.t, err)
+		out = append(out, r)
+	}
+	return out
+}

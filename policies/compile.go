@@ -77,6 +77,9 @@ func explainAST(e *ast.Error) (code, remedy string) {
 	if strings.HasPrefix(e.Message, "undefined ref: input") {
 		return "input_unknown", inputRemedy(e)
 	}
+	if strings.HasPrefix(e.Message, "undefined ref:") {
+		return "ref_undefined", inputRemedy(e)
+	}
 	return e.Code, ""
 }
 

@@ -132,6 +132,9 @@ func (s *Set) addUnit(ctx context.Context, u *unit, out *report) {
 		return
 	}
 	c.checkRefs(out)
+	if out.failed() {
+		return
+	}
 	c.checkReads(out)
 	if out.failed() {
 		return

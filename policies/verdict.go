@@ -64,16 +64,24 @@ func (d *decision) verdict() {
 	case len(o.Denials) > 0:
 		d.denied(o.Denials)
 	case d.refused != nil && d.refused.Reason == broker.ReasonClientIDMalformed:
-		o.Reason, o.Detail = d.refused.Reason, d.refused.Err.Error()
+		o.Reason, o.Detail = d.refused.Reason, cause(d.refused)
 	case len(d.winners) == 0:
 		o.Reason = broker.ReasonNoPolicyMatched
 		o.NearestMiss = d.nearestMiss()
 		o.Detail = o.NearestMiss
 	case d.refused != nil:
-		o.Reason, o.Detail = d.refused.Reason, d.refused.Error()
+		o.Reason, o.Detail = d.refused.Reason, cause(d.refused)
 	default:
 		o.Allowed = true
 	}
+}
+
+// cause is the operator's text of a refusal.
+func cause(e *broker.Error) string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return e.Detail
 }
 
 func (d *decision) denied(denials []decisionlog.Denial) {

@@ -1,0 +1,4 @@
+# want: anyone_closed:2
+package admission.anyone
+
+mode := "warn"

@@ -1,0 +1,6 @@
+# want: rule_unknown:6
+package admission.anyone
+
+settings := {"open": true}
+
+priority := 1

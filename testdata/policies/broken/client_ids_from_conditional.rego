@@ -1,0 +1,4 @@
+# want: client_ids_from_invalid:4
+package admission.policies.p
+
+client_ids_from := data.lists.partners if 1 == 1

@@ -1,0 +1,4 @@
+# want: client_ids_missing:2
+package admission.policies.p
+
+settings := {}

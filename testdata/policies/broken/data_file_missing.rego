@@ -1,0 +1,6 @@
+# want: data_unresolved:6
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "y"} if data.missing.hosts[input.client.host]

@@ -1,0 +1,8 @@
+# want: input_bare:6
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "y"} if _f(input)
+
+_f(x) if x.client.host == "a.b"

@@ -1,0 +1,6 @@
+# want: mode_invalid:6
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+mode := "dry"

@@ -1,0 +1,6 @@
+# want: phase:6
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+applies if input.published.x == 1

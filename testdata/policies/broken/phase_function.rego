@@ -1,0 +1,8 @@
+# want: phase:8
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "y"} if _f("eng")
+
+_f(g) if g in input.user.groups

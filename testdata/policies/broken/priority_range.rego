@@ -1,0 +1,6 @@
+# want: priority_invalid:6
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+priority := 101

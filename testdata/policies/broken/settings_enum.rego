@@ -1,0 +1,6 @@
+# want: settings_invalid:6
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+settings := {"consent": {"mode": "never"}}

@@ -1,0 +1,6 @@
+# want: rego_compile_error:6
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "y"} if { x := 1; input.client.port == "1" }

@@ -1,0 +1,3 @@
+package admission.anyone
+
+settings := {"open": true}

@@ -1,0 +1,3 @@
+package admission.policies.p
+
+client_ids_from := data.lists.partners

@@ -1,0 +1,5 @@
+package admission.policies.p
+
+import data.lists
+
+client_ids_from := lists.partners

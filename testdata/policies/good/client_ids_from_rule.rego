@@ -1,0 +1,5 @@
+package admission.policies.p
+
+import data.lists.partners as p
+
+client_ids_from := p

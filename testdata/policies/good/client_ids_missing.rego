@@ -1,0 +1,5 @@
+package admission.policies.p
+
+client_ids := {"https://a.example/x"}
+
+settings := {}

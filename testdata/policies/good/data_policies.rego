@@ -1,0 +1,7 @@
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "y"} if data.admission.policies.p._x
+
+_x if input.client.port == "1"

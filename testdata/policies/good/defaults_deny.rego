@@ -1,0 +1,3 @@
+package admission.defaults
+
+settings := {"client_ttl": "1d"}

@@ -1,0 +1,3 @@
+package admission.defaults
+
+settings := {"tags": ["a"]}

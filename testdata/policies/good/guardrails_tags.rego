@@ -1,0 +1,3 @@
+package admission.guardrails
+
+ceiling := {"scopes": {"ceiling": ["a"]}}

@@ -1,0 +1,7 @@
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "y"} if _f(input.client)
+
+_f(x) if x.host == "a.b"

@@ -1,0 +1,3 @@
+package lib.more
+
+x if data.lists.limits.hour == 1

@@ -1,0 +1,3 @@
+package admission.policies.p_q
+
+client_ids := {"https://app.example.com/x"}

@@ -1,0 +1,3 @@
+package admission.policies.q
+
+client_ids := {"https://app.example.com/x"}

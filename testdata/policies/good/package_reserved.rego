@@ -1,0 +1,3 @@
+package admission.policies.guards
+
+client_ids := {"https://app.example.com/x"}

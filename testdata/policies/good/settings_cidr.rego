@@ -1,0 +1,5 @@
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+settings := {"network": {"allow_cidrs": ["10.0.0.0/8"]}}

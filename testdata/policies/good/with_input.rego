@@ -1,0 +1,7 @@
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "y"} if _x
+
+_x if input.client.host == "a.b"

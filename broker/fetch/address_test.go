@@ -63,6 +63,7 @@ var refusedAddrs = []struct{ name, addr string }{
 	{"v4-mapped loopback", "::ffff:127.0.0.1"},
 	{"v4-mapped metadata", "::ffff:169.254.169.254"},
 	{"v4-mapped public", "::ffff:8.8.8.8"},
+	{"v4-mapped public with zone", "::ffff:8.8.8.8%eth0"},
 	{"SIIT", "::ffff:0:127.0.0.1"},
 	{"NAT64 loopback", "64:ff9b::7f00:1"},
 	{"NAT64 public", "64:ff9b::808:808"},

@@ -349,8 +349,12 @@ func TestCallerGone(t *testing.T) {
 	defer cancel()
 	_, err = g.Document(late, id, fetch.DefaultLimits())
 	wantReason(t, err, "fetch_timeout", true)
-	if n := h.hits.Load(); n != 0 {
-		t.Errorf("hits = %d, want 0", n)
+	// Other limits, so that a flight of those two would not be shared.
+	if _, err := g.Document(t.Context(), id, fetch.Limits{}); err != nil {
+		t.Error(err)
+	}
+	if n := h.hits.Load(); n != 1 {
+		t.Errorf("hits = %d, want 1: none for callers already gone", n)
 	}
 }
 

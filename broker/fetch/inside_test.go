@@ -184,3 +184,17 @@ func TestTargetOfVectors_F18(t *testing.T) {
 		t.Errorf("%d identifiers tested, want at least 10", n)
 	}
 }
+
+// TestExactURL refuses what net/url would write otherwise; cimd.Parse lets
+// none of it through.
+func TestExactURL_F18(t *testing.T) {
+	const authority = "client.example.com"
+	for _, rest := range []string{"", "c", "?a", "/a b", "/a\"b", "/a<b", "/\u00e9", "/%zz", "/%4", "/a\nb", "/a#b", ":443/a", "@x/a"} {
+		if u, err := exactURL("https://"+authority+rest, authority); err == nil {
+			t.Errorf("exactURL(%q) would ask for %q, want an error", rest, u.RequestURI())
+		}
+	}
+	if _, err := exactURL("http://client.example.com/c", authority); err == nil {
+		t.Error("exactURL(http) = nil, want an error")
+	}
+}

@@ -1,0 +1,350 @@
+package decisionlog_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"guestlist/broker/decisionlog"
+)
+
+// sample is a record with members in both parts.
+func sample() decisionlog.Record {
+	return decisionlog.Record{
+		DecisionID: "d1", Timestamp: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC), Event: "admission.decided",
+		Outcome: decisionlog.OutcomeRefused, Reason: "policy_denied", RequestID: "r1", ClientID: "https://client.example.com/c",
+		Detail: "no\nlines \"quoted\"", Source: "192.0.2.7", Input: json.RawMessage(`{"user":{"sub":"alice"}}`),
+	}
+}
+
+func TestSealKeepsPersonalMembersOutOfTheHeader(t *testing.T) {
+	s, err := decisionlog.Seal(7, sample())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, personal := range []string{"192.0.2.7", "alice", "quoted"} {
+		if bytes.Contains(s.Header, []byte(personal)) {
+			t.Errorf("header contains %q: %s", personal, s.Header)
+		}
+		if !bytes.Contains(s.Body, []byte(personal)) {
+			t.Errorf("body does not contain %q: %s", personal, s.Body)
+		}
+	}
+	r, err := s.Record()
+	if err != nil || r.Detail != sample().Detail || r.RequestID != "r1" || r.Source != "192.0.2.7" {
+		t.Errorf("Record() = %+v, %v", r, err)
+	}
+	again, _ := decisionlog.Seal(7, sample())
+	if bytes.Equal(s.Header, again.Header) {
+		t.Error("two seals of one record are equal: the body digest is not salted")
+	}
+}
+
+func TestSealedBodyIsCoveredByTheHeader(t *testing.T) {
+	s, _ := decisionlog.Seal(1, sample())
+	leaf := s.LeafHash()
+	s.Body = bytes.Replace(s.Body, []byte("192.0.2.7"), []byte("192.0.2.8"), 1)
+	if _, err := s.Record(); err == nil {
+		t.Error("a changed body was accepted")
+	}
+	s.Body, s.Salt = nil, nil
+	r, err := s.Record()
+	if err != nil || r.Source != "" || r.ClientID == "" {
+		t.Errorf("erased body: Record() = %+v, %v", r, err)
+	}
+	if s.LeafHash() != leaf {
+		t.Error("erasing the body changed the leaf")
+	}
+}
+
+// writes is a commit that can be told to fail.
+type writes struct {
+	mu      sync.Mutex
+	batches [][]decisionlog.Record
+	err     error
+}
+
+func (w *writes) commit(_ context.Context, r []decisionlog.Record) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	w.batches = append(w.batches, r)
+	return nil
+}
+
+func (w *writes) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = err
+}
+
+func (w *writes) all() (out []decisionlog.Record) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, b := range w.batches {
+		out = append(out, b...)
+	}
+	return out
+}
+
+// batch starts a batch over w.
+func batch(t *testing.T, w *writes, max int) *decisionlog.Batch {
+	t.Helper()
+	b, err := decisionlog.NewBatch(decisionlog.BatchConfig{Commit: w.commit, Max: max})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestBatchWritesAtMostOneSecondLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &writes{}
+		b := batch(t, w, 0)
+		for range 3 {
+			if err := b.Add(decisionlog.Record{Outcome: decisionlog.OutcomeReused}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(999 * time.Millisecond)
+		synctest.Wait()
+		if n := len(w.all()); n != 0 {
+			t.Errorf("after 999 ms: %d records written, want none yet", n)
+		}
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		if len(w.batches) != 1 || len(w.all()) != 3 {
+			t.Errorf("after 1 s: %d commits with %d records, want one with 3", len(w.batches), len(w.all()))
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestBatchThatCannotWriteRefusesAllowsAndKeepsRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &writes{}
+		b := batch(t, w, 0)
+		w.fail(errors.New("disk full"))
+		b.Add(decisionlog.Record{DecisionID: "kept", Outcome: decisionlog.OutcomeRefused})
+		if err := b.Flush(t.Context()); err == nil {
+			t.Fatal("a flush that could not write returned nil")
+		}
+		if err := b.Add(decisionlog.Record{Outcome: decisionlog.OutcomeReused}); err == nil {
+			t.Error("an allow was taken while the log cannot be written")
+		}
+		if err := b.Add(decisionlog.Record{Outcome: decisionlog.OutcomeRefused}); err != nil {
+			t.Errorf("a refusal was not taken: %v", err)
+		}
+		w.fail(nil)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := w.all(); len(got) != 2 || got[0].DecisionID != "kept" {
+			t.Errorf("after recovery: %+v, want both refusals in order", got)
+		}
+		if b.Failure() != nil {
+			t.Errorf("Failure() = %v after recovery", b.Failure())
+		}
+		b.Close(t.Context())
+	})
+}
+
+func TestBatchIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &writes{err: errors.New("disk full")}
+		b := batch(t, w, 8)
+		var full error
+		for i := range 100 {
+			r := decisionlog.Record{Outcome: decisionlog.OutcomeRefused, Source: fmt.Sprint(i)}
+			if err := b.Add(r); err != nil {
+				full = err
+			}
+		}
+		if !errors.Is(full, decisionlog.ErrBatchFull) {
+			t.Errorf("100 records into a batch of 8: last error = %v, want ErrBatchFull", full)
+		}
+		w.fail(nil)
+		b.Close(t.Context())
+		if n := len(w.all()); n != 8 {
+			t.Errorf("%d records written, want the 8 that were held", n)
+		}
+	})
+}
+
+func TestBatchSummarisesAFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &writes{}
+		b := batch(t, w, 0)
+		add := func(id string, phases []decisionlog.Phase) {
+			if err := b.Add(decisionlog.Record{RequestID: id, Outcome: decisionlog.OutcomeRefused, Reason: "no_policy_matched", Source: "192.0.2.1", Phases: phases}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 1000 {
+			add(fmt.Sprint(i), nil)
+		}
+		guardrail := []decisionlog.Phase{{Denials: []decisionlog.Denial{{Policy: "guardrails"}}}}
+		add("guarded", guardrail)
+		b.Close(t.Context())
+		got := w.all()
+		if len(got) != 66 {
+			t.Fatalf("%d records, want 64, one summary and the guardrail's", len(got))
+		}
+		sum := got[64]
+		if sum.Count != 936 || sum.RequestID != "64" || sum.LastRequestID != "999" {
+			t.Errorf("summary = %+v, want 936 from 64 to 999", sum)
+		}
+		if got[65].RequestID != "guarded" || got[65].Count != 0 {
+			t.Errorf("the guardrail's refusal was summarised: %+v", got[65])
+		}
+	})
+}
+
+// memory is a log in memory.
+type memory struct {
+	mu       sync.Mutex
+	records  []decisionlog.Sealed
+	changed  chan struct{}
+	position map[string]uint64
+	stored   int
+}
+
+func (m *memory) append(t *testing.T, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for range n {
+		s, err := decisionlog.Seal(uint64(len(m.records)+1), sample())
+		if err != nil {
+			t.Error(err)
+		}
+		m.records = append(m.records, s)
+	}
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+func (m *memory) Next(_ context.Context, after uint64, max int) ([]decisionlog.Sealed, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rest := m.records[after:]
+	return rest[:min(max, len(rest))], nil
+}
+
+func (m *memory) Changed() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changed
+}
+
+func (m *memory) Position(_ context.Context, name string) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.position[name], nil
+}
+
+func (m *memory) Remember(_ context.Context, name string, seq uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.position[name], m.stored = seq, m.stored+1
+	return nil
+}
+
+// sink is a writer that can be told to fail.
+type sink struct {
+	mu  sync.Mutex
+	b   bytes.Buffer
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return 0, s.err
+	}
+	return s.b.Write(p)
+}
+
+func (s *sink) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+func (s *sink) lines() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Split(strings.TrimSuffix(s.b.String(), "\n"), "\n")
+}
+
+func TestExporterNeverLosesAndRemembersRarely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{changed: make(chan struct{}), position: map[string]uint64{}}
+		out := &sink{}
+		ctx, stop := context.WithCancel(t.Context())
+		failures := 0
+		e := &decisionlog.Exporter{Name: "out", Log: m, Sink: out, Failing: func(error) { failures++ }}
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		m.append(t, 300)
+		synctest.Wait()
+		if n := len(out.lines()); n != 300 {
+			t.Errorf("%d lines, want 300", n)
+		}
+		out.fail(errors.New("broken pipe"))
+		m.append(t, 5)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if failures != 1 {
+			t.Errorf("the outage was told %d times, want once", failures)
+		}
+		out.fail(nil)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if n := len(out.lines()); n != 305 {
+			t.Errorf("after the outage: %d lines, want 305", n)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if m.position["out"] != 305 || m.stored > 4 {
+			t.Errorf("position %d remembered %d times, want 305 and few", m.position["out"], m.stored)
+		}
+		for _, l := range out.lines() {
+			var v map[string]any
+			if err := json.Unmarshal([]byte(l), &v); err != nil || v["decision_id"] != "d1" || v["detail"] != sample().Detail {
+				t.Fatalf("line %q: %v", l, err)
+			}
+		}
+	})
+}
+
+func TestExporterGoesOnWhereItStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{changed: make(chan struct{}), position: map[string]uint64{"out": 2}}
+		m.append(t, 3)
+		out := &sink{}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- (&decisionlog.Exporter{Name: "out", Log: m, Sink: out}).Run(ctx) }()
+		synctest.Wait()
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if got := out.lines(); len(got) != 1 || !strings.HasPrefix(got[0], `{"seq":3,`) {
+			t.Errorf("lines = %q, want record 3 alone", got)
+		}
+	})
+}

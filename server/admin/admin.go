@@ -1,0 +1,158 @@
+// Package admin is the operator's API on its own socket; never on the public
+// one.
+//
+// It is JSON over HTTP on a Unix socket of mode 0600. Who asks is the peer of
+// the connection as the kernel names it: requests of anybody but the socket's
+// owner and root are refused, and so are requests that came over any other
+// kind of connection, so that a handler mounted on a public listener by
+// mistake answers nothing.
+//
+//	GET  /v1/clients?after=&limit=        client rows in the order of their identifiers
+//	GET  /v1/clients/show?id=URL          one client row with the document as fetched
+//	GET  /v1/audit?client_id=&event=&outcome=&reason=&since=&until=&limit=&newest=
+//	GET  /v1/audit/why?id=ID              the records behind a request, a decision or a client
+//	GET  /v1/status                       what the process says of itself
+//	POST /v1/policies/reload              load the policies again
+//
+// An error is {"error": text}. Unknown and repeated parameters are refused;
+// an empty one counts as absent. Identifiers travel in the query, never in
+// the path, and may hold any character.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"guestlist/store"
+)
+
+// Config is what the admin API needs. Store, Flush and Now are required.
+type Config struct {
+	Store  store.Store                     // read from; acts of operators are recorded in it
+	Flush  func(ctx context.Context) error // writes the records that are held for a batch; called before the log is read
+	Now    func() time.Time                // the clock
+	Status func(ctx context.Context) any   // encoded as JSON by /v1/status; nil: the route answers 404
+	Reload func(ctx context.Context) error // loads the policies again, [Actor] names who asked; nil: the route answers 404
+}
+
+// api answers requests.
+type api struct {
+	cfg    Config
+	routes map[string]route
+}
+
+// route is one endpoint.
+type route struct {
+	method string
+	params []string // every parameter that is known
+	handle func(ctx context.Context, q url.Values) (any, error)
+}
+
+// New checks cfg and returns the handler. The http.Server that it runs on
+// must have [ConnContext], else every request is refused.
+func New(cfg Config) (http.Handler, error) {
+	switch {
+	case cfg.Store == nil:
+		return nil, errors.New("admin: no store")
+	case cfg.Flush == nil:
+		return nil, errors.New("admin: no way to write held records")
+	case cfg.Now == nil:
+		return nil, errors.New("admin: no clock")
+	}
+	a := &api{cfg: cfg}
+	a.routes = map[string]route{
+		"/v1/clients":      {http.MethodGet, []string{"after", "limit"}, a.listClients},
+		"/v1/clients/show": {http.MethodGet, []string{"id"}, a.showClient},
+		"/v1/audit": {
+			http.MethodGet,
+			[]string{"client_id", "event", "outcome", "reason", "since", "until", "limit", "newest"}, a.listRecords,
+		},
+		"/v1/audit/why":       {http.MethodGet, []string{"id"}, a.why},
+		"/v1/status":          {http.MethodGet, nil, a.status},
+		"/v1/policies/reload": {http.MethodPost, nil, a.reload},
+	}
+	return a, nil
+}
+
+// failure is an error with its HTTP status. Its text is for the operator.
+type failure struct {
+	status int
+	text   string
+}
+
+// Error implements error.
+func (f *failure) Error() string { return f.text }
+
+// fail makes a failure.
+func fail(status int, format string, args ...any) error {
+	return &failure{status, fmt.Sprintf(format, args...)}
+}
+
+// ServeHTTP implements http.Handler.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	value, err := a.answer(r)
+	status := http.StatusOK
+	if err != nil {
+		status = http.StatusInternalServerError
+		var f *failure
+		switch {
+		case errors.As(err, &f):
+			status = f.status
+		case errors.Is(err, store.ErrUnavailable):
+			status = http.StatusServiceUnavailable
+		}
+		value = problem{err.Error()}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.Encode(value) // what cannot be sent has nobody left to be told
+}
+
+// problem is the body of an error.
+type problem struct {
+	Error string `json:"error"`
+}
+
+// answer lets the peer in, finds the route and checks the parameters.
+func (a *api) answer(r *http.Request) (any, error) {
+	if err := permit(r.Context()); err != nil {
+		return nil, fail(http.StatusForbidden, "%s", err)
+	}
+	to, ok := a.routes[r.URL.Path]
+	if !ok {
+		return nil, fail(http.StatusNotFound, "no route %.100q", r.URL.Path)
+	}
+	if r.Method != to.method {
+		return nil, fail(http.StatusMethodNotAllowed, "%s takes %s, not %.20q", r.URL.Path, to.method, r.Method)
+	}
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, fail(http.StatusBadRequest, "the query is malformed: %s", err)
+	}
+	for name, values := range q {
+		if !slices.Contains(to.params, name) {
+			return nil, fail(http.StatusBadRequest, "unknown parameter %.100q: known are %q", name, to.params)
+		}
+		if len(values) > 1 {
+			return nil, fail(http.StatusBadRequest, "parameter %s is repeated", name)
+		}
+	}
+	return to.handle(r.Context(), q)
+}
+
+// status answers /v1/status.
+func (a *api) status(ctx context.Context, _ url.Values) (any, error) {
+	if a.cfg.Status == nil {
+		return nil, fail(http.StatusNotFound, "this server has no status")
+	}
+	return a.cfg.Status(ctx), nil
+}

@@ -1,0 +1,196 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// answerMax bounds what a client reads of one answer.
+const answerMax = 256 << 20
+
+// knockTimeout bounds the question whether a server still answers.
+const knockTimeout = time.Second
+
+// Client asks the admin API of a running server. It is safe for concurrent
+// use.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// NewClient returns a client for the Unix socket at that path. It does not
+// connect yet.
+func NewClient(socket string) *Client {
+	var d net.Dialer
+	return &Client{socket: socket, http: &http.Client{
+		Timeout: time.Minute,
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return d.DialContext(ctx, "unix", socket)
+			},
+		},
+	}}
+}
+
+// Refusal is an error that the server answered with.
+type Refusal struct {
+	Status int    // HTTP status; 404 for what does not exist
+	Text   string // fit to be shown
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Text }
+
+// RecordFilter selects records; every set member must fit.
+type RecordFilter struct {
+	ClientID string    // exact client identifier
+	Event    string    // exact event
+	Outcome  string    // exact outcome
+	Reason   string    // exact reason
+	Since    time.Time // at or after
+	Until    time.Time // before
+	Limit    int       // at most this many; zero means 100, the most is 1000
+	Newest   bool      // the newest ones, newest first; else the oldest
+}
+
+// Clients returns one page of client rows behind the identifier after; limit
+// zero means 100, the most is 1000.
+func (c *Client) Clients(ctx context.Context, after string, limit int) (ClientPage, error) {
+	q := url.Values{}
+	set(q, "after", after)
+	setLimit(q, limit)
+	var out ClientPage
+	err := c.call(ctx, http.MethodGet, "/v1/clients", q, &out)
+	return out, err
+}
+
+// Show returns one client row with its document as fetched.
+func (c *Client) Show(ctx context.Context, id string) (ClientRow, error) {
+	var out ClientRow
+	err := c.call(ctx, http.MethodGet, "/v1/clients/show", url.Values{"id": {id}}, &out)
+	return out, err
+}
+
+// Records returns the records that fit f.
+func (c *Client) Records(ctx context.Context, f RecordFilter) ([]json.RawMessage, error) {
+	q := url.Values{}
+	set(q, "client_id", f.ClientID)
+	set(q, "event", f.Event)
+	set(q, "outcome", f.Outcome)
+	set(q, "reason", f.Reason)
+	setTime(q, "since", f.Since)
+	setTime(q, "until", f.Until)
+	setLimit(q, f.Limit)
+	if f.Newest {
+		q.Set("newest", "true")
+	}
+	var out RecordPage
+	err := c.call(ctx, http.MethodGet, "/v1/audit", q, &out)
+	return out.Records, err
+}
+
+// Why returns what happened to a request; id is its request id, a decision
+// id, or a client identifier for the last decision about that client.
+func (c *Client) Why(ctx context.Context, id string) (Why, error) {
+	var out Why
+	err := c.call(ctx, http.MethodGet, "/v1/audit/why", url.Values{"id": {id}}, &out)
+	return out, err
+}
+
+// Status returns what the server says of itself.
+func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
+	var out json.RawMessage
+	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &out)
+	return out, err
+}
+
+// Reload makes the server load its policies again and returns the revision
+// that is active then. On an error the last good revision stays in force.
+func (c *Client) Reload(ctx context.Context) (string, error) {
+	var out reloaded
+	err := c.call(ctx, http.MethodPost, "/v1/policies/reload", nil, &out)
+	return out.Revision, err
+}
+
+func set(q url.Values, name, value string) {
+	if value != "" {
+		q.Set(name, value)
+	}
+}
+
+func setTime(q url.Values, name string, t time.Time) {
+	if !t.IsZero() {
+		q.Set(name, t.UTC().Format(time.RFC3339Nano))
+	}
+}
+
+func setLimit(q url.Values, limit int) {
+	if limit != 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+}
+
+// call sends one request and decodes the answer into out.
+func (c *Client) call(ctx context.Context, method, path string, q url.Values, out any) error {
+	u := url.URL{Scheme: "http", Host: "admin", Path: path, RawQuery: q.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	if err != nil {
+		return fmt.Errorf("ask the server: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, answerMax))
+	if err != nil {
+		return fmt.Errorf("read the server's answer on %s: %w", c.socket, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		var p problem
+		if json.Unmarshal(body, &p) != nil || p.Error == "" {
+			p.Error = "the server on " + c.socket + " answered " + resp.Status
+		}
+		return &Refusal{resp.StatusCode, p.Error}
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("read the server's answer on %s: %w", c.socket, err)
+	}
+	return nil
+}
+
+// unreachable says what a failed connection means and what to do.
+func (c *Client) unreachable(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("the admin socket %s is not yours to use: be the user the server runs as, or root", c.socket)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no server answers on %s: start it with guestlist serve, or name the socket of a running one with --config or --socket", c.socket)
+	}
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	return fmt.Errorf("ask the server on %s: %w", c.socket, err)
+}
+
+// knock reports whether a server answers on the socket: nil when one does,
+// else an error of the connection.
+func knock(socket string) error {
+	c, err := net.DialTimeout("unix", socket, knockTimeout)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}

@@ -83,11 +83,11 @@ func prepare(cfg Config) error {
 	err = guarded(cfg.Path, func() error {
 		return db.View(func(tx *bbolt.Tx) error { return complete(cfg.Path, tx, info.Size()) })
 	})
-	if err != nil {
-		file.Close() // bbolt's own close may wait for what a panic left locked
-		return err
+	var f *fault
+	if errors.As(err, &f) {
+		return errors.Join(err, abandon(file))
 	}
-	return db.Close()
+	return errors.Join(err, db.Close())
 }
 
 // complete is the cheap check at start: format, buckets, state and length.
@@ -145,7 +145,7 @@ func openFile(cfg Config, readOnly bool) (*bbolt.DB, *os.File, error) {
 	}
 	var f *fault
 	if errors.As(err, &f) && file != nil {
-		file.Close()
+		abandon(file)
 	}
 	return nil, nil, explain(cfg.Path, err)
 }

@@ -120,12 +120,10 @@ func (s *Store) Close() error {
 	close(s.queue)
 	s.gate.Unlock()
 	<-s.idle
-	// After a panic in the committer bbolt may hold its writer lock for
-	// ever: closing the file gives up the file lock, all else ends with
-	// the process.
 	release := s.db.Close
 	if s.broken != nil {
-		release = s.file.Close
+		// bbolt may hold its writer lock for ever.
+		release = func() error { return abandon(s.file) }
 	}
 	if err := release(); err != nil {
 		return fmt.Errorf("%w: close %s: %w", store.ErrUnavailable, s.path, err)

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"guestlist/broker"
+	"guestlist/broker/decisionlog"
+	"guestlist/broker/fetch"
+	"guestlist/policies"
+	"guestlist/server"
+	"guestlist/server/admin"
+	"guestlist/server/grants"
+	"guestlist/server/keys"
+	"guestlist/server/pages"
+	"guestlist/server/signin"
+	"guestlist/store"
+	"guestlist/store/bolt"
+)
+
+// plan is everything an app is built from, with no file left to read but the
+// ones it names.
+type plan struct {
+	issuer    string
+	storePath string
+	keysDir   string
+	people    string
+	policies  fs.FS  // read again at every reload
+	source    string // names policies in records and log lines
+	roots     *x509.CertPool
+	hostMap   map[string]string
+	maxima    map[string]any
+	resources []broker.Resource
+	lifetimes server.Lifetimes
+	cache     broker.CacheBounds
+	timeout   time.Duration
+	admitOff  bool
+	hidden    bool
+	insecure  bool
+}
+
+// app is one running Guestlist without its listeners.
+type app struct {
+	plan    plan
+	log     zerolog.Logger
+	store   *bolt.Store
+	batch   *decisionlog.Batch
+	broker  *broker.Broker
+	server  *server.Server
+	admin   http.Handler
+	loading sync.Mutex // one reload at a time, so that the newest wins
+	set     atomic.Pointer[policies.Set]
+	problem atomic.Pointer[string] // why the last policy reload was refused
+}
+
+// open assembles an app and activates its policies; a directory that does
+// not load is an error here and changes nothing later.
+func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
+	a := &app{plan: p, log: log}
+	k, err := keys.Open(keys.Config{Dir: p.keysDir, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	people, err := signin.Open(signin.Config{File: p.people, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	door, err := fetch.New(fetch.Config{RootCAs: p.roots, InsecureHostMap: p.hostMap, Timeout: p.timeout, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	if a.store, err = bolt.Open(bolt.Config{Path: p.storePath}); err != nil {
+		return nil, err
+	}
+	if err := a.assemble(k, people, door); err != nil {
+		a.store.Close()
+		return nil, err
+	}
+	if err := a.reload(ctx); err != nil {
+		a.close(ctx)
+		return nil, err
+	}
+	return a, nil
+}
+
+// assemble builds what stands on the store.
+func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded) error {
+	var err error
+	p := a.plan
+	if a.batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{Commit: store.Log{Store: a.store}.Append}); err != nil {
+		return err
+	}
+	a.broker, err = broker.New(broker.Config{
+		Issuer: p.issuer, Fetch: door, Later: a.batch.Add, Pseudonym: k.Pseudonym, Now: time.Now,
+		Zone: time.Local, Offer: offer(p.resources), AdmitOff: p.admitOff, Cache: p.cache,
+		Lives: broker.Lives{Ticket: p.lifetimes.Ticket, Code: p.lifetimes.Code},
+	})
+	if err != nil {
+		return err
+	}
+	engine, err := grants.New(grants.Config{Issuer: p.issuer, Signer: k, Now: time.Now, CodeTTL: p.lifetimes.Code})
+	if err != nil {
+		return err
+	}
+	look, err := pages.New(pages.Config{})
+	if err != nil {
+		return err
+	}
+	a.server, err = server.New(server.Config{
+		Issuer: p.issuer, Store: a.store, Broker: a.broker, Grants: engine, Keys: k, Pages: look, People: people,
+		Batch: a.batch, Resources: p.resources, Lifetimes: p.lifetimes, Hidden: p.hidden, Insecure: p.insecure,
+		Log: a.log, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	a.admin, err = admin.New(admin.Config{Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Reload: a.reload})
+	return err
+}
+
+// offer is what this server can do for any client.
+func offer(resources []broker.Resource) broker.Offer {
+	return broker.Offer{
+		GrantTypes: []string{"authorization_code"}, ResponseTypes: []string{"code"},
+		AuthMethods: []string{"none"}, Resources: resources,
+	}
+}
+
+// reload loads the policies and makes them the active revision. On an error
+// the last good revision stays in force, and status says so.
+func (a *app) reload(ctx context.Context) error {
+	a.loading.Lock()
+	defer a.loading.Unlock()
+	set, notes, err := policies.Load(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima})
+	if err == nil {
+		u := a.store.Begin()
+		err = a.broker.Activate(ctx, set, a.plan.source, u, func(ctx context.Context) error { return a.store.Commit(ctx, u) })
+	}
+	if err != nil {
+		a.rejected(err)
+		return fmt.Errorf("policies %s: %w", a.plan.source, err)
+	}
+	for _, n := range notes {
+		a.log.Warn().Str("event", "policy.finding").Str("file", n.File).Int("line", n.Line).Str("code", n.Code).
+			Str("remedy", n.Remedy).Msg(n.Message)
+	}
+	a.set.Store(set)
+	a.problem.Store(nil)
+	a.log.Info().Str("event", "policy.activated").Str("revision", set.Revision()).Int("policies", len(set.Policies())).Str("source", a.plan.source).Send()
+	return nil
+}
+
+// rejected notes that a revision was refused; the one in force goes on.
+func (a *app) rejected(err error) {
+	text := err.Error()
+	a.problem.Store(&text)
+	e := a.log.Error().Str("event", "policy.rejected").Str("source", a.plan.source)
+	in := a.broker.Revision()
+	if in == "" {
+		e.Msg(text)
+		return
+	}
+	e.Str("revision", in).Msg("the last good revision stays in force: " + text)
+	a.batch.Add(decisionlog.Record{
+		DecisionID: broker.NewID(), Timestamp: time.Now(), Event: "policy.rejected", Outcome: decisionlog.OutcomeRefused,
+		Reason: string(broker.ReasonPolicyError), Path: broker.Contract, Revision: in, Detail: text,
+	})
+}
+
+// status is what the admin API says about this process.
+func (a *app) status(context.Context) any {
+	out := map[string]any{
+		"issuer": a.plan.issuer, "insecure": a.plan.insecure, "revision": a.broker.Revision(), "policies": a.plan.source,
+		"store": filepath.Base(a.plan.storePath), "admit": !a.plan.admitOff, "advertise": !a.plan.hidden,
+	}
+	if p := a.problem.Load(); p != nil {
+		out["policy_problem"] = *p
+	}
+	if err := a.store.Healthy(); err != nil {
+		out["store_problem"] = err.Error()
+	}
+	if err := a.batch.Failure(); err != nil {
+		out["log_problem"] = err.Error()
+	}
+	return out
+}
+
+// export starts an exporter behind the log and returns how to await its end.
+func (a *app) export(ctx context.Context, name string, sink io.Writer) (wait func()) {
+	done := make(chan struct{})
+	e := &decisionlog.Exporter{Name: name, Log: store.Log{Store: a.store}, Sink: sink, Failing: func(err error) {
+		a.log.Error().Str("event", "log.export_failing").Str("exporter", name).Err(err).Send()
+	}}
+	go func() {
+		defer close(done)
+		if err := e.Run(ctx); err != nil {
+			a.log.Error().Str("event", "log.export_failed").Str("exporter", name).Err(err).Send()
+		}
+	}()
+	return func() { <-done }
+}
+
+// sweepEvery is how often what nobody will meet again is deleted, sweepAtMost
+// how much of it in one transaction.
+const (
+	sweepEvery  = time.Minute
+	sweepAtMost = 500
+)
+
+// sweep deletes ended sessions, codes, marks and grants until ctx is done.
+func (a *app) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for n := sweepAtMost; n == sweepAtMost; {
+			var err error
+			if n, err = a.store.Sweep(ctx, time.Now(), sweepAtMost); err != nil {
+				a.log.Error().Str("event", "store.sweep_failing").Err(err).Send()
+			}
+		}
+	}
+}
+
+// close writes what is held and releases the store.
+func (a *app) close(ctx context.Context) error {
+	return errors.Join(a.batch.Close(ctx), a.store.Close())
+}

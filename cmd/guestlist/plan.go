@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+
+	"guestlist/broker"
+	"guestlist/broker/fetch"
+	"guestlist/server"
+)
+
+// planFrom turns a checked configuration into what an app is built from.
+func planFrom(c config) (plan, error) {
+	p := plan{
+		issuer: c.Issuer, storePath: c.storeFile(), keysDir: c.Keys.Dir, people: c.People.File,
+		policies: os.DirFS(c.Policies.Path), source: c.Policies.Path, hostMap: c.Outbound.InsecureHostMap,
+		maxima: maximaOf(c), resources: resourcesOf(c),
+		lifetimes: server.Lifetimes{Ticket: c.Lifetimes.Ticket.Std(), Code: c.Lifetimes.Code.Std(), Session: c.Lifetimes.Session.Std()},
+		cache: broker.CacheBounds{
+			Floor: c.CIMD.CacheFloor.Std(), Default: c.CIMD.CacheDefault.Std(), Ceiling: c.CIMD.CacheCeiling.Std(),
+		},
+		timeout: c.CIMD.Timeout.Std(), admitOff: !*c.CIMD.Admit, hidden: !*c.CIMD.Admit || !*c.CIMD.Advertise,
+		insecure: len(c.Outbound.InsecureHostMap) > 0 || c.loopback() && c.TLS.CertFile == "",
+	}
+	if c.Outbound.CAFile != "" {
+		roots, err := fetch.LoadCAFile(c.Outbound.CAFile)
+		if err != nil {
+			return plan{}, fmt.Errorf("outbound.ca_file: %w", err)
+		}
+		p.roots = roots
+	}
+	return p, nil
+}
+
+// maximaOf is maxima with the bound that cimd.max_bytes sets.
+func maximaOf(c config) map[string]any {
+	out := map[string]any{}
+	maps.Copy(out, c.Maxima)
+	document := map[string]any{}
+	if m, ok := out["document"].(map[string]any); ok {
+		maps.Copy(document, m)
+	}
+	if _, set := document["max_bytes"]; !set {
+		document["max_bytes"] = c.CIMD.MaxBytes
+	}
+	out["document"] = document
+	return out
+}
+
+// resourcesOf are the protected resources.
+func resourcesOf(c config) []broker.Resource {
+	var out []broker.Resource
+	for _, r := range c.Resources {
+		out = append(out, broker.Resource{ID: r.ID, Name: r.Name, Scopes: r.Scopes, TokenFormat: r.TokenFormat})
+	}
+	return out
+}

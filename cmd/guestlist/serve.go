@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"guestlist/server/admin"
+)
+
+// stopWithin is how long requests under way may take once the program is
+// asked to stop.
+const stopWithin = 10 * time.Second
+
+// serveCommand runs the server.
+func serveCommand() *cobra.Command {
+	var configPath string
+	var dev devFlags
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: "Run the server from a configuration file, or with --dev from nothing at all:\n" +
+			"everything temporary, on loopback, with a demo client to play an admission with.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if dev.on {
+				if configPath != "" {
+					return errors.New("--dev takes no configuration file: use one of --dev and --config")
+				}
+				return serveDev(c.Context(), dev, c.OutOrStdout(), c.ErrOrStderr())
+			}
+			if dev.used() {
+				return errors.New("--listen, --policies, --resource, --map-host and --trust-ca go with --dev only; a configuration file has them as members")
+			}
+			path, err := findConfig(configPath)
+			if err != nil {
+				return err
+			}
+			return serveConfig(c.Context(), path, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	c.Flags().StringVar(&configPath, "config", "", "configuration file (or GUESTLIST_CONFIG)")
+	dev.register(c.Flags())
+	return c
+}
+
+// serveConfig runs the server that a configuration file describes.
+func serveConfig(ctx context.Context, path string, stdout, stderr io.Writer) error {
+	cfg, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	level, err := zerolog.ParseLevel(cfg.Log.Level)
+	if err != nil {
+		return fmt.Errorf("%s: log.level: %w", path, err)
+	}
+	log := zerolog.New(stderr).Level(level).With().Timestamp().Logger()
+	p, err := planFrom(cfg)
+	if err != nil {
+		return err
+	}
+	a, err := open(ctx, p, log)
+	if err != nil {
+		return err
+	}
+	public, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return errors.Join(err, a.close(ctx))
+	}
+	run := running{app: a, public: public, certFile: cfg.TLS.CertFile, keyFile: cfg.TLS.KeyFile}
+	if cfg.Policies.Watch {
+		run.watch = cfg.Policies.Path
+	}
+	if cfg.Admin.Socket != "" {
+		if run.socket, err = admin.Listen(cfg.Admin.Socket); err != nil {
+			return errors.Join(err, public.Close(), a.close(ctx))
+		}
+	}
+	if cfg.DecisionLog.Stdout {
+		run.exports = append(run.exports, sink{"stdout", stdout})
+	}
+	if cfg.DecisionLog.File != "" {
+		f, err := os.OpenFile(cfg.DecisionLog.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return errors.Join(fmt.Errorf("decision_log.file: %w", err), public.Close(), a.close(ctx))
+		}
+		defer f.Close()
+		run.exports = append(run.exports, sink{"file:" + cfg.DecisionLog.File, f})
+	}
+	return run.until(ctx)
+}
+
+// sink is where an exporter writes.
+type sink struct {
+	name string
+	w    io.Writer
+}
+
+// running is an app with its listeners, which it owns.
+type running struct {
+	app      *app
+	public   net.Listener
+	socket   net.Listener // nil: no admin API
+	certFile string       // empty: no TLS
+	keyFile  string
+	watch    string // policy directory to watch; empty: none
+	exports  []sink
+}
+
+// until serves until ctx is done or a listener fails, then stops gracefully:
+// requests under way are answered, held records are written.
+func (r running) until(ctx context.Context) error {
+	log := r.app.log
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 2)
+	public := httpServer(r.app.server)
+	go func() { failed <- r.servePublic(public) }()
+	var adminServer *http.Server
+	if r.socket != nil {
+		adminServer = httpServer(r.app.admin)
+		adminServer.ConnContext = admin.ConnContext
+		go func() { failed <- adminServer.Serve(r.socket) }()
+	}
+	var waits []func()
+	for _, s := range r.exports {
+		waits = append(waits, r.app.export(ctx, s.name, s.w))
+	}
+	go r.app.sweep(ctx)
+	go r.app.reloadOn(ctx, r.watch)
+	if r.app.plan.insecure {
+		log.Warn().Str("event", "server.insecure").Msg("development switches are on: loopback only, nothing here is safe for strangers")
+	}
+	log.Info().Str("event", "server.started").Str("issuer", r.app.plan.issuer).Str("listen", r.public.Addr().String()).Send()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	log.Info().Str("event", "server.stopping").Send()
+	stop, done := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer done()
+	err = errors.Join(err, public.Shutdown(stop))
+	if adminServer != nil {
+		err = errors.Join(err, adminServer.Shutdown(stop))
+	}
+	err = errors.Join(err, r.app.batch.Flush(stop))
+	cancel()
+	for _, wait := range waits {
+		wait()
+	}
+	err = errors.Join(err, r.app.close(stop))
+	log.Info().Str("event", "server.stopped").Send()
+	return err
+}
+
+// servePublic serves the public listener, with TLS where it is configured.
+func (r running) servePublic(s *http.Server) error {
+	if r.certFile != "" {
+		return s.ServeTLS(r.public, r.certFile, r.keyFile)
+	}
+	return s.Serve(r.public)
+}
+
+// httpServer bounds what one connection may hold.
+func httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
+	}
+}
+
+// reloadOn reloads the policies on SIGHUP and, when dir is set, when
+// something in it changed.
+func (a *app) reloadOn(ctx context.Context, dir string) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	changed := watchDir(ctx, dir, a.log)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+		case <-changed:
+		}
+		a.reload(ctx) // its outcome is logged and in the status
+	}
+}

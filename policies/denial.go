@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 
@@ -133,7 +134,8 @@ func decodeDenial(v any) (decisionlog.Denial, error) {
 		return d, wanted("an object with code and message", v)
 	}
 	texts := map[string]*string{"code": &d.Code, "message": &d.Message, "user_message": &d.UserMessage, "remedy": &d.Remedy, "effect": &d.Effect}
-	for name, v := range m {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		v := m[name]
 		to, known := texts[name]
 		if !known {
 			return d, fmt.Errorf("unknown member %s; %s", clip(name, 80), didYouMean(name, denialMembers))

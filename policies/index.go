@@ -20,6 +20,7 @@ type entry struct {
 type bucket struct {
 	literal map[string][]*entry // by port and path
 	wild    []*entry            // with * or ** in the path
+	near    []*entry            // the first few of all, to explain a miss
 }
 
 // index finds the patterns that match an identifier. Its cost depends on the
@@ -50,6 +51,9 @@ func (x *index) add(e *entry) {
 		b.literal[key] = append(b.literal[key], e)
 	} else {
 		b.wild = append(b.wild, e)
+	}
+	if len(b.near) < nearSearch {
+		b.near = append(b.near, e)
 	}
 }
 
@@ -109,22 +113,12 @@ func (x *index) nearest(id cimd.ID) string {
 	}
 	var best *entry
 	var why string
-	depth, seen := -1, 0
-	look := func(e *entry) {
-		if ok, w, d := e.pattern.matchPath(id); !ok && (d > depth || d == depth && e.policy.name < best.policy.name) {
-			best, why, depth = e, w, d
-		}
-		seen++
-	}
+	depth := -1
 	for _, b := range x.buckets(id) {
-		for _, e := range b.wild[:min(len(b.wild), nearSearch)] {
-			look(e)
-		}
-		for _, es := range b.literal {
-			if seen > 2*nearSearch {
-				break
+		for _, e := range b.near {
+			if ok, w, d := e.pattern.matchPath(id); !ok && d > depth {
+				best, why, depth = e, w, d
 			}
-			look(es[0])
 		}
 	}
 	if best != nil {
@@ -154,29 +148,7 @@ func (x *index) nearestHost(host string) string {
 	if b == nil {
 		shown, b = "*."+best, x.domains[best]
 	}
-	return fmt.Sprintf("%s; closest host %s in policy %s", s, shown, b.owner())
-}
-
-// owner names the first policy of the bucket.
-func (b *bucket) owner() string {
-	name := ""
-	for _, e := range b.wild {
-		if name == "" || e.policy.name < name {
-			name = e.policy.name
-		}
-	}
-	n := 0
-	for _, es := range b.literal {
-		for _, e := range es {
-			if name == "" || e.policy.name < name {
-				name = e.policy.name
-			}
-		}
-		if n++; n > nearSearch {
-			break
-		}
-	}
-	return name
+	return fmt.Sprintf("%s; closest host %s in policy %s", s, shown, b.near[0].policy.name)
 }
 
 // around returns the neighbours of s in a sorted list.

@@ -99,7 +99,8 @@ func decodeRow(list, host string, v any) (*row, *pattern, error) {
 	}
 	r := &row{list: list, host: host}
 	texts := map[string]*string{"path": &r.path, "expires": &r.written, "owner": &r.owner, "ticket": &r.ticket}
-	for name, v := range m {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		v := m[name]
 		if name == "settings" {
 			if err := r.readSettings(v); err != nil {
 				return nil, nil, err

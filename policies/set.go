@@ -36,7 +36,9 @@ func (s *Set) Engine() string { return s.engine }
 // cannot be evaluated is a denial with reason policy_error.
 //
 // The identifier is parsed anew from Input.ClientID; Decide does not check that
-// Input.Client agrees with it. From phase document on Document must be set.
+// Input.Client agrees with it. From phase document on Document must be set. The
+// slices and maps of the Decision are to be read only: they may be shared with
+// the Set.
 func (s *Set) Decide(ctx context.Context, q broker.Query) (out broker.Decision) {
 	start := time.Now()
 	d := &decision{set: s, query: q, phase: rank(q.Input.Phase)}

@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -126,8 +127,8 @@ func (p partial) strings(path string) []string {
 }
 
 func decodeInto(out partial, m map[string]any, prefix string) error {
-	for name, v := range m {
-		path := prefix + name
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		v, path := m[name], prefix+name
 		if i := slices.IndexFunc(members, func(m member) bool { return m.path == path }); i >= 0 {
 			read, err := members[i].read(v)
 			if err != nil {

@@ -57,12 +57,11 @@ func Passwd(file, username string, password []byte) error {
 		if i < 0 {
 			return nil, nil, fmt.Errorf("nobody is called %q: guestlist person list shows who is there", username)
 		}
-		before := []byte(rows[i].password)
+		before := rows[i].password
 		rows[i].password = hash
-		if len(before) == 0 || bytes.Count(old, before) != 1 {
-			return nil, rows, nil
-		}
-		return bytes.Replace(old, before, []byte(hash), 1), rows, nil
+		// Where the old text is missing, or stands elsewhere first, the
+		// result says other rows and edit does not use it.
+		return bytes.Replace(old, []byte(before), []byte(hash), 1), rows, nil
 	})
 }
 

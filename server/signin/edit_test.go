@@ -205,8 +205,12 @@ func TestEditFollowsLinks(t *testing.T) {
 }
 
 func TestEditConcurrently(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "people.yaml")
-	const writers = 6
+	var many strings.Builder // so that reading takes a while
+	const there, writers = 500, 6
+	for i := range there {
+		fmt.Fprintf(&many, "- username: there%d\n  password: %s\n", i, cheap(password))
+	}
+	file := write(t, many.String())
 	var wg sync.WaitGroup
 	for i := range writers {
 		wg.Go(func() {
@@ -216,8 +220,8 @@ func TestEditConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got, err := signin.List(file); err != nil || len(got) != writers {
-		t.Errorf("List after %d concurrent Adds = %d entries, %v, want all", writers, len(got), err)
+	if got, err := signin.List(file); err != nil || len(got) != there+writers {
+		t.Errorf("List after %d concurrent Adds to %d entries = %d, %v, want all", writers, there, len(got), err)
 	}
 }
 

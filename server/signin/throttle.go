@@ -37,12 +37,12 @@ func sourceKey(source string) netip.Prefix {
 		port, _ := netip.ParseAddrPort(source)
 		addr = port.Addr()
 	}
-	addr = addr.Unmap().WithZone("")
+	addr = addr.Unmap()
 	bits := 64
 	if addr.Is4() {
 		bits = 32
 	}
-	prefix, _ := addr.Prefix(bits) // the zero prefix when addr is none
+	prefix, _ := addr.Prefix(bits) // without zone; the zero prefix when addr is none
 	return prefix
 }
 

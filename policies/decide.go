@@ -23,7 +23,7 @@ type decision struct {
 	id       cimd.ID
 	question *question
 
-	share   time.Duration // of the deadline, per policy asked
+	share   time.Duration // of the deadline, for each policy asked
 	guard   *match        // the guardrails, nil without
 	matches []*match      // best first
 	winners []*match
@@ -36,11 +36,11 @@ type decision struct {
 	out     broker.Decision
 }
 
-// match is one policy that matched, with what it has used of its share.
+// match is one policy that matched, with what is left of its share.
 type match struct {
 	*policy
 	entry *entry // nil for admission.anyone and the guardrails
-	spent time.Duration
+	left  *budget
 	dead  bool // an evaluation failed: nothing more is asked of it
 }
 
@@ -73,12 +73,12 @@ func (d *decision) ask(ctx context.Context, m *match, name string) (*ast.Term, b
 	}
 	input, err := d.question.input(m.row())
 	if err == nil {
-		start := time.Now()
-		ctx, cancel := context.WithTimeout(ctx, d.share-m.spent)
-		defer cancel()
+		if m.left == nil {
+			m.left = newBudget(ctx, d.share)
+		}
+		m.left.last = time.Now()
 		var t *ast.Term
-		if t, err = m.rules[name].eval(ctx, input); err == nil {
-			m.spent += time.Since(start)
+		if t, err = m.rules[name].eval(ctx, input, m.left); err == nil {
 			return t, true
 		}
 	}

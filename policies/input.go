@@ -14,21 +14,47 @@ import (
 // question is the input of one decision as the engine takes it. The pairs are
 // shared by all policies; row and effective are put in per policy and step.
 type question struct {
+	shape shape
 	pairs [][2]*ast.Term
 	plain *ast.Term // the input of a policy without a row
 	row   int       // position of row in pairs
 	eff   int       // position of effective, or -1 before phase document
 }
 
+// shape holds the names of the input's members as terms, so that they are made
+// once and not for every decision.
+type shape map[reflect.Type][]*ast.Term
+
+func newShape() shape {
+	s := shape{}
+	s.add(reflect.TypeFor[broker.Input]())
+	return s
+}
+
+func (s shape) add(t reflect.Type) {
+	for t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() || s[t] != nil {
+		return
+	}
+	s[t] = make([]*ast.Term, t.NumField())
+	for i := range t.NumField() {
+		s[t][i] = ast.StringTerm(jsonName(t.Field(i)))
+		s.add(t.Field(i).Type)
+	}
+}
+
 // newQuestion turns in into a total input: every member of its phase is
 // present, slices and maps that are nil as their typed empty value, row as
 // null, members of later phases left out.
-func newQuestion(in broker.Input) (*question, error) {
-	q := &question{eff: -1}
+func (s shape) newQuestion(in broker.Input) (*question, error) {
+	q := &question{eff: -1, shape: s}
 	later := broker.MembersBefore(in.Phase)
 	v := reflect.ValueOf(in)
+	keys := s[v.Type()]
 	for i := range v.NumField() {
-		name := jsonName(v.Type().Field(i))
+		name := string(keys[i].Value.(ast.String))
 		if slices.Contains(later, name) {
 			continue
 		}
@@ -37,14 +63,14 @@ func newQuestion(in broker.Input) (*question, error) {
 			q.row = len(q.pairs)
 		} else {
 			var err error
-			if term, err = toTerm(v.Field(i)); err != nil {
+			if term, err = s.toTerm(v.Field(i)); err != nil {
 				return nil, fmt.Errorf("input.%s: %w", name, err)
 			}
 		}
 		if name == "effective" {
 			q.eff = len(q.pairs)
 		}
-		q.pairs = append(q.pairs, [2]*ast.Term{ast.StringTerm(name), term})
+		q.pairs = append(q.pairs, [2]*ast.Term{keys[i], term})
 	}
 	q.plain = ast.ObjectTerm(q.pairs...)
 	return q, nil
@@ -55,7 +81,7 @@ func (q *question) setEffective(e broker.Effective) error {
 	if q.eff < 0 {
 		return nil
 	}
-	term, err := toTerm(reflect.ValueOf(e))
+	term, err := q.shape.toTerm(reflect.ValueOf(e))
 	if err != nil {
 		return fmt.Errorf("input.effective: %w", err)
 	}
@@ -79,17 +105,20 @@ func (q *question) input(r *row) (*ast.Term, error) {
 }
 
 // toTerm writes a Go value as the engine's.
-func toTerm(v reflect.Value) (*ast.Term, error) {
+func (s shape) toTerm(v reflect.Value) (*ast.Term, error) {
 	if t, ok := v.Interface().(time.Time); ok {
 		return ast.StringTerm(t.UTC().Format(time.RFC3339)), nil
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		return structTerm(v)
+		return s.structTerm(v)
 	case reflect.Slice:
+		if v.Len() == 0 {
+			return ast.InternedEmptyArray, nil
+		}
 		terms := make([]*ast.Term, 0, v.Len())
 		for i := range v.Len() {
-			t, err := toTerm(v.Index(i))
+			t, err := s.toTerm(v.Index(i))
 			if err != nil {
 				return nil, err
 			}
@@ -98,7 +127,7 @@ func toTerm(v reflect.Value) (*ast.Term, error) {
 		return ast.ArrayTerm(terms...), nil
 	case reflect.Map:
 		if v.Len() == 0 {
-			return ast.ObjectTerm(), nil
+			return ast.InternedEmptyObject, nil
 		}
 		m, err := ast.InterfaceToValue(v.Interface())
 		if err != nil {
@@ -106,22 +135,23 @@ func toTerm(v reflect.Value) (*ast.Term, error) {
 		}
 		return ast.NewTerm(m), nil
 	case reflect.String:
-		return ast.StringTerm(v.String()), nil
+		return ast.InternedTerm(v.String()), nil
 	case reflect.Bool:
-		return ast.BooleanTerm(v.Bool()), nil
+		return ast.InternedTerm(v.Bool()), nil
 	default:
 		return ast.IntNumberTerm(int(v.Int())), nil
 	}
 }
 
-func structTerm(v reflect.Value) (*ast.Term, error) {
+func (s shape) structTerm(v reflect.Value) (*ast.Term, error) {
+	keys := s[v.Type()]
 	pairs := make([][2]*ast.Term, 0, v.NumField())
 	for i := range v.NumField() {
-		t, err := toTerm(v.Field(i))
+		t, err := s.toTerm(v.Field(i))
 		if err != nil {
 			return nil, err
 		}
-		pairs = append(pairs, [2]*ast.Term{ast.StringTerm(jsonName(v.Type().Field(i))), t})
+		pairs = append(pairs, [2]*ast.Term{keys[i], t})
 	}
 	return ast.ObjectTerm(pairs...), nil
 }

@@ -31,8 +31,10 @@ type Config struct {
 	// Maxima bound the settings of every policy: a partial settings object
 	// with the names that policies use. Nil means no bound.
 	Maxima map[string]any
-	// Deadline bounds one decision; each matching policy has an equal share.
-	// Zero means DefaultDeadline.
+	// Deadline bounds one decision; each matching policy has an equal share. It
+	// counts time in which the evaluation ran: pauses of a busy machine count
+	// in part, up to 20 times the deadline on the wall. Zero means
+	// DefaultDeadline.
 	Deadline time.Duration
 }
 
@@ -58,7 +60,7 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 	if cfg.Deadline < 0 {
 		return nil, errors.New("load policies: the deadline is negative")
 	}
-	s := &Set{deadline: cfg.Deadline, maxima: readMaxima(cfg.Maxima, out), index: &index{}}
+	s := &Set{deadline: cfg.Deadline, maxima: readMaxima(cfg.Maxima, out), index: &index{}, shape: newShape()}
 	if s.deadline == 0 {
 		s.deadline = DefaultDeadline
 	}

@@ -73,17 +73,15 @@ type evalError struct {
 func (e *evalError) Error() string { return e.at + ": " + e.err.Error() }
 func (e *evalError) Unwrap() error { return e.err }
 
-// eval runs the query until ctx ends. It returns nil for an undefined rule.
-func (r *rule) eval(ctx context.Context, input *ast.Term) (*ast.Term, error) {
+// eval runs the query until b is spent. It returns nil for an undefined rule.
+func (r *rule) eval(ctx context.Context, input *ast.Term, b *budget) (*ast.Term, error) {
 	txn, err := r.rt.store.NewTransaction(ctx)
 	if err != nil {
 		return nil, &evalError{r.at(r.line), err}
 	}
 	defer r.rt.store.Abort(ctx, txn)
-	cancel := topdown.NewCancel()
-	defer context.AfterFunc(ctx, cancel.Cancel)()
 	q := topdown.NewQuery(r.body).WithCompiler(r.rt.compiler).WithStore(r.rt.store).WithTransaction(txn).
-		WithCancel(cancel).WithStrictBuiltinErrors(true)
+		WithCancel(b).WithStrictBuiltinErrors(true)
 	if input != nil {
 		q = q.WithInput(input)
 	}
@@ -92,8 +90,8 @@ func (r *rule) eval(ctx context.Context, input *ast.Term) (*ast.Term, error) {
 		out = res[answer]
 		return nil
 	})
-	if err == nil {
-		err = ctx.Err()
+	if b.look(); err == nil && b.spent {
+		err = context.DeadlineExceeded
 	}
 	if err != nil {
 		return nil, r.explain(err)
@@ -124,7 +122,7 @@ const loadTime = 2 * time.Second
 func (r *rule) value(ctx context.Context) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTime)
 	defer cancel()
-	t, err := r.eval(ctx, nil)
+	t, err := r.eval(ctx, nil, newBudget(ctx, loadTime))
 	if err != nil {
 		return nil, err
 	}

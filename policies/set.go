@@ -21,6 +21,7 @@ type Set struct {
 	deadline   time.Duration
 	revision   string
 	engine     string
+	shape      shape
 }
 
 var _ broker.Policy = (*Set)(nil)
@@ -58,7 +59,7 @@ func (s *Set) Decide(ctx context.Context, q broker.Query) (out broker.Decision) 
 // run asks the steps in order; each leaves what it found in d.out.
 func (d *decision) run(ctx context.Context) {
 	defer d.verdict()
-	ctx, cancel := context.WithTimeout(ctx, d.set.deadline)
+	ctx, cancel := context.WithTimeout(ctx, wallTime*d.set.deadline)
 	defer cancel()
 	var err error
 	if d.id, err = cimd.Parse(d.query.Input.ClientID); err != nil {
@@ -69,7 +70,7 @@ func (d *decision) run(ctx context.Context) {
 		d.fail(fmt.Errorf("phase %q was asked without what it needs", clip(string(d.query.Input.Phase), 20)))
 		return
 	}
-	if d.question, err = newQuestion(d.query.Input); err != nil {
+	if d.question, err = d.set.shape.newQuestion(d.query.Input); err != nil {
 		d.fail(err)
 		return
 	}

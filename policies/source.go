@@ -185,15 +185,17 @@ func decodeData(f sourceFile) (map[string]any, error) {
 		if _, err := d.Token(); err != io.EOF {
 			return nil, errors.New("data after the end of the object")
 		}
-	} else if err := yaml.Unmarshal(f.body, &v); err != nil {
-		return nil, err
+	} else {
+		err := yaml.Unmarshal(f.body, &v)
+		if err == nil {
+			v, err = plain(v)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	if v == nil && len(strings.TrimSpace(string(f.body))) == 0 {
 		return map[string]any{}, nil
-	}
-	v, err := plain(v)
-	if err != nil {
-		return nil, err
 	}
 	m, ok := v.(map[string]any)
 	if !ok {

@@ -14,24 +14,24 @@ import (
 // question is the input of one decision as the engine takes it. The pairs are
 // shared by all policies; row and effective are put in per policy and step.
 type question struct {
-	shape shape
+	keys  inputKeys
 	pairs [][2]*ast.Term
 	plain *ast.Term // the input of a policy without a row
 	row   int       // position of row in pairs
 	eff   int       // position of effective, or -1 before phase document
 }
 
-// shape holds the names of the input's members as terms, so that they are made
+// inputKeys holds the names of the input's members as terms, so that they are made
 // once and not for every decision.
-type shape map[reflect.Type][]*ast.Term
+type inputKeys map[reflect.Type][]*ast.Term
 
-func newShape() shape {
-	s := shape{}
+func newInputKeys() inputKeys {
+	s := inputKeys{}
 	s.add(reflect.TypeFor[broker.Input]())
 	return s
 }
 
-func (s shape) add(t reflect.Type) {
+func (s inputKeys) add(t reflect.Type) {
 	for t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
@@ -48,8 +48,8 @@ func (s shape) add(t reflect.Type) {
 // newQuestion turns in into a total input: every member of its phase is
 // present, slices and maps that are nil as their typed empty value, row as
 // null, members of later phases left out.
-func (s shape) newQuestion(in broker.Input) (*question, error) {
-	q := &question{eff: -1, shape: s}
+func (s inputKeys) newQuestion(in broker.Input) (*question, error) {
+	q := &question{eff: -1, keys: s}
 	later := broker.MembersBefore(in.Phase)
 	v := reflect.ValueOf(in)
 	keys := s[v.Type()]
@@ -81,7 +81,7 @@ func (q *question) setEffective(e broker.Effective) error {
 	if q.eff < 0 {
 		return nil
 	}
-	term, err := q.shape.toTerm(reflect.ValueOf(e))
+	term, err := q.keys.toTerm(reflect.ValueOf(e))
 	if err != nil {
 		return fmt.Errorf("input.effective: %w", err)
 	}
@@ -105,7 +105,7 @@ func (q *question) input(r *row) (*ast.Term, error) {
 }
 
 // toTerm writes a Go value as the engine's.
-func (s shape) toTerm(v reflect.Value) (*ast.Term, error) {
+func (s inputKeys) toTerm(v reflect.Value) (*ast.Term, error) {
 	if t, ok := v.Interface().(time.Time); ok {
 		return ast.StringTerm(t.UTC().Format(time.RFC3339)), nil
 	}
@@ -143,7 +143,7 @@ func (s shape) toTerm(v reflect.Value) (*ast.Term, error) {
 	}
 }
 
-func (s shape) structTerm(v reflect.Value) (*ast.Term, error) {
+func (s inputKeys) structTerm(v reflect.Value) (*ast.Term, error) {
 	keys := s[v.Type()]
 	pairs := make([][2]*ast.Term, 0, v.NumField())
 	for i := range v.NumField() {

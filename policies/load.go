@@ -60,7 +60,7 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 	if cfg.Deadline < 0 {
 		return nil, errors.New("load policies: the deadline is negative")
 	}
-	s := &Set{deadline: cfg.Deadline, maxima: readMaxima(cfg.Maxima, out), index: &index{}, shape: newShape()}
+	s := &Set{deadline: cfg.Deadline, maxima: readMaxima(cfg.Maxima, out), index: &index{}, keys: newInputKeys()}
 	if s.deadline == 0 {
 		s.deadline = DefaultDeadline
 	}

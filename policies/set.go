@@ -21,7 +21,7 @@ type Set struct {
 	deadline   time.Duration
 	revision   string
 	engine     string
-	shape      shape
+	keys       inputKeys
 }
 
 var _ broker.Policy = (*Set)(nil)
@@ -70,7 +70,7 @@ func (d *decision) run(ctx context.Context) {
 		d.fail(fmt.Errorf("phase %q was asked without what it needs", clip(string(d.query.Input.Phase), 20)))
 		return
 	}
-	if d.question, err = d.set.shape.newQuestion(d.query.Input); err != nil {
+	if d.question, err = d.set.keys.newQuestion(d.query.Input); err != nil {
 		d.fail(err)
 		return
 	}

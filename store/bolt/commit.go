@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
@@ -75,6 +76,8 @@ func (s *Store) commitLoop() {
 // gather takes what waits, up to batchMax, and leaves out what was withdrawn.
 func (s *Store) gather(first *request) []*request {
 	batch := make([]*request, 0, batchMax)
+	// Writers that were just answered get a turn to come back first.
+	runtime.Gosched()
 	for r := first; r != nil; {
 		if r.taken.CompareAndSwap(false, true) {
 			batch = append(batch, r)

@@ -92,6 +92,16 @@ func epochRace(e *env) {
 		})
 	}
 	wg.Wait()
+	now := e.epochByLog(first, &conflicts)
+	if got := e.epoch(); got != first+10 || now != got {
+		e.Errorf("epoch %d after ten activations from %d, by the log %d", got, first, now)
+	}
+}
+
+// epochByLog follows the epoch through the log and expects every record to
+// stand where its epoch was in force, and none of a unit that lost.
+func (e *env) epochByLog(first uint64, conflicts *sync.Map) uint64 {
+	e.Helper()
 	now := first
 	for _, s := range e.records(store.RecordQuery{}) {
 		r, err := s.Record()
@@ -108,7 +118,5 @@ func epochRace(e *env) {
 			now++
 		}
 	}
-	if got := e.epoch(); got != first+10 || now != got {
-		e.Errorf("epoch %d after ten activations from %d, by the log %d", got, first, now)
-	}
+	return now
 }

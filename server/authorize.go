@@ -105,7 +105,7 @@ func authorizeFault(p params, prompt []string) *broker.Error {
 		return broker.Refuse(broker.ReasonPKCERequired, "code_challenge has %d characters, want 43 of base64url", len(p.one("code_challenge")))
 	case !scopeOK:
 		return broker.Refuse(broker.ReasonScopeMalformed, "scope is %.200q", p.one("scope"))
-	case !slices.ContainsFunc([]int{len(p.Values["resource"])}, func(n int) bool { return n <= 10 }):
+	case len(p.Values["resource"]) > 10:
 		return broker.Refuse(broker.ReasonRequestInvalid, "more than 10 resources")
 	case slices.ContainsFunc(p.Values["resource"], func(v string) bool { return !validResource(v) }):
 		return broker.Refuse(broker.ReasonResourceUnknown, "a resource is not an absolute URI without fragment")

@@ -34,7 +34,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, v *visit, err er
 	if v.reason == broker.ReasonServerTrouble && r.Context().Err() != nil {
 		v.outcome = "caller left"
 	}
-	if !v.recorded {
+	if !v.recorded || v.reason == broker.ReasonStoreUnavailable || v.reason == broker.ReasonLogUnavailable {
+		// A record that was staged with a commit that failed is lost with it.
 		s.recordRefusal(v, err)
 	}
 	a := answerFor(v.reason)
@@ -42,7 +43,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, v *visit, err er
 	var se *statusError
 	switch {
 	case errors.As(err, &re) && a.redirect != "":
-		s.redirect(w, r, re.uri, errorParams(a.redirect, s.describeError(v, err), re.state))
+		q := errorParams(a.redirect, s.describeError(v, err), re.state)
+		q.Set("error_uri", s.helpURL(v.reason))
+		s.redirect(w, r, re.uri, q)
 	case v.kind == oauth:
 		status := a.status
 		if errors.As(err, &se) {
@@ -126,7 +129,7 @@ func printable(s string) string {
 func (s *Server) helpURL(r broker.Reason) string { return s.url("/help/" + string(r.Public())) }
 
 // errorParams are the parameters of an error response (RFC 6749 section
-// 4.1.2.1); iss is added by redirect.
+// 4.1.2.1); iss is added by redirect, error_uri by refuse.
 func errorParams(code, text, state string) url.Values {
 	q := url.Values{"error": {code}, "error_description": {text}}
 	if state != "" {

@@ -44,7 +44,7 @@ func (s *Server) step(ctx context.Context, fn func(u store.Unit) error) error {
 func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.Request) (broker.Admission, error) {
 	req.RequestID = v.id
 	a, err := s.cfg.Broker.Admit(ctx, u, req)
-	v.recorded = true
+	v.recorded = err != nil // an allow has its record, but what goes wrong behind it has none yet
 	v.client = bounded(req.ClientID, 300)
 	if err == nil {
 		v.outcome = "admitted"

@@ -31,6 +31,7 @@ type Answer struct {
 	Status int               // zero: 200
 	Header map[string]string // Content-Type defaults to application/json
 	Body   string
+	Wait   <-chan struct{} // answer when it is closed; nil: at once
 }
 
 // newDocuments starts the host.
@@ -69,6 +70,13 @@ func (d *Documents) serve(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		http.NotFound(w, r)
 		return
+	}
+	if a.Wait != nil {
+		select {
+		case <-a.Wait:
+		case <-r.Context().Done():
+			return
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	for k, v := range a.Header {

@@ -6,6 +6,7 @@ package servertest
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -33,12 +34,6 @@ import (
 // Resource is the protected resource of a test server.
 const Resource = "https://mcp.example.com"
 
-// Person and Password sign in to a test server; the person is in group eng.
-const (
-	Person   = "alice"
-	Password = "correct horse battery"
-)
-
 // Options shape a test server. The zero value is a server with the
 // development starter and one document host, client.example.com.
 type Options struct {
@@ -47,10 +42,15 @@ type Options struct {
 	Resources []broker.Resource // nil: Resource with scopes mcp:read and mcp:write
 	Facts     map[string]any    // input.facts
 	AdmitOff  bool
-	Path      string    // path of the issuer, like /tenant
-	Log       *Buffer   // wide events; nil: dropped
-	Dir       string    // where store and keys are; empty: a temporary directory
-	Start     time.Time // of the clock; zero: 2026-11-25 12:00 UTC
+	HostMap   map[string]string             // further names, host:port to the address dialled
+	Resolver  fetch.Resolver                // answers names that are in no map; nil: the system's
+	Timeout   time.Duration                 // of a fetch; zero: the program's default
+	Hidden    bool                          // cimd.advertise: false
+	Path      string                        // path of the issuer, like /tenant
+	Wrap      func(store.Store) store.Store // stands between server and store, to make it fail; nil: nothing does
+	Log       *Buffer                       // wide events; nil: dropped
+	Dir       string                        // where store and keys are; empty: a temporary directory
+	Start     time.Time                     // of the clock; zero: 2026-11-25 12:00 UTC
 }
 
 // Server is a running Guestlist.
@@ -109,9 +109,6 @@ func (b *Buffer) String() string {
 	return b.b.String()
 }
 
-// hash is computed once: argon2id takes its time on purpose.
-var hash = sync.OnceValues(func() (string, error) { return signin.HashPassword([]byte(Password)) })
-
 // New starts a server that ends with the test.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
@@ -143,13 +140,22 @@ func (s *Server) assemble(o Options) {
 	var err error
 	s.Keys, err = keys.Open(keys.Config{Dir: filepath.Join(s.Dir, "keys"), Now: s.Clock.Now})
 	check(t, err)
-	people, err := signin.Open(signin.Config{File: s.people(), Now: s.Clock.Now})
+	s.WritePeople(Alice(), Bob())
+	people, err := signin.Open(signin.Config{File: s.peopleFile(), Now: s.Clock.Now})
 	check(t, err)
-	door, err := fetch.New(fetch.Config{RootCAs: s.Docs.Roots, InsecureHostMap: s.Docs.HostMap, Timeout: 2 * time.Second, Now: s.Clock.Now})
+	hosts := maps.Clone(s.Docs.HostMap)
+	maps.Copy(hosts, o.HostMap)
+	door, err := fetch.New(fetch.Config{
+		RootCAs: s.Docs.Roots, InsecureHostMap: hosts, Resolver: o.Resolver, Timeout: o.Timeout, Now: s.Clock.Now,
+	})
 	check(t, err)
 	s.Store, err = bolt.Open(bolt.Config{Path: filepath.Join(s.Dir, "guestlist.db")})
 	check(t, err)
-	s.Batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{Commit: store.Log{Store: s.Store}.Append, MaxDelay: time.Hour})
+	var kept store.Store = s.Store
+	if o.Wrap != nil {
+		kept = o.Wrap(kept)
+	}
+	s.Batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{Commit: store.Log{Store: kept}.Append, MaxDelay: time.Hour})
 	check(t, err)
 	s.Broker, err = broker.New(broker.Config{
 		Issuer: s.Issuer, Fetch: door, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now, Facts: o.Facts,
@@ -168,22 +174,11 @@ func (s *Server) assemble(o Options) {
 		log = zerolog.New(o.Log)
 	}
 	s.Handler, err = server.New(server.Config{
-		Issuer: s.Issuer, Store: s.Store, Broker: s.Broker, Grants: engine, Keys: s.Keys, Pages: look, People: people,
-		Batch: s.Batch, Resources: o.Resources, Insecure: true, Log: log, Now: s.Clock.Now,
+		Issuer: s.Issuer, Store: kept, Broker: s.Broker, Grants: engine, Keys: s.Keys, Pages: look, People: people,
+		Batch: s.Batch, Resources: o.Resources, Hidden: o.Hidden, Insecure: true, Log: log, Now: s.Clock.Now,
 	})
 	check(t, err)
 	check(t, s.Activate(o.Policy))
-}
-
-// people writes the people file once.
-func (s *Server) people() string {
-	s.t.Helper()
-	h, err := hash()
-	check(s.t, err)
-	file := filepath.Join(s.Dir, "people.yaml")
-	writeFile(s.t, file, "- username: "+Person+"\n  full_name: Alice Example\n  email: alice@example.com\n  groups: [eng]\n  password: "+h+"\n"+
-		"- username: bob\n  groups: [sales]\n  password: "+h+"\n")
-	return file
 }
 
 // Activate makes files the active policies; nil means the development starter.

@@ -43,10 +43,7 @@ func (p *policy) decode(v any) (partial, error) {
 	case kindGuardrails:
 		return s, checkBound(s)
 	case kindDefaults:
-		if _, ok := s["network.allow_cidrs"]; ok {
-			return nil, errors.New("network belongs to a policy whose patterns are exact URLs")
-		}
-		return s, nil
+		return s, checkNetwork(s)
 	}
 	return s, checkExact(s, p.kind == kindPolicy && p.exact)
 }
@@ -85,13 +82,20 @@ func checkExact(s partial, exact bool) error {
 	if exact {
 		return nil
 	}
+	if err := checkNetwork(s); err != nil {
+		return err
+	}
+	if s["consent.mode"] == "skip" {
+		return errors.New("consent.mode: skip is only for exact URLs")
+	}
+	return nil
+}
+
+func checkNetwork(s partial) error {
 	for _, path := range []string{"network.allow_cidrs", "network.egress_proxy"} {
 		if _, ok := s[path]; ok {
 			return fmt.Errorf("%s: only a policy whose patterns are all exact URLs may open a network", path)
 		}
-	}
-	if s["consent.mode"] == "skip" {
-		return errors.New("consent.mode: skip is only for exact URLs")
 	}
 	return nil
 }

@@ -15,8 +15,8 @@ import (
 	"guestlist/broker"
 )
 
-// DefaultDeadline bounds one decision.
-const DefaultDeadline = 50 * time.Millisecond
+// defaultDeadline bounds one decision where Config does not.
+const defaultDeadline = 50 * time.Millisecond
 
 // Config says what to load. The zero value loads a set that admits nobody.
 type Config struct {
@@ -33,8 +33,7 @@ type Config struct {
 	Maxima map[string]any
 	// Deadline bounds one decision; each matching policy has an equal share. It
 	// counts time in which the evaluation ran: pauses of a busy machine count
-	// in part, up to 20 times the deadline on the wall. Zero means
-	// DefaultDeadline.
+	// in part, up to 20 times the deadline on the wall. Zero means 50 ms.
 	Deadline time.Duration
 }
 
@@ -62,7 +61,7 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 	}
 	s := &Set{deadline: cfg.Deadline, maxima: readMaxima(cfg.Maxima, out), index: &index{}, keys: newInputKeys()}
 	if s.deadline == 0 {
-		s.deadline = DefaultDeadline
+		s.deadline = defaultDeadline
 	}
 	units := []*unit{parseUnit(readSource(cfg.FS, "", out), false, out)}
 	if cfg.Guardrails != nil {
@@ -78,7 +77,7 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 		return nil, nil
 	}
 	s.finish(out)
-	contract, err := json.Marshal([]any{broker.Contract, capabilities(), InputSchema()})
+	contract, err := json.Marshal([]any{broker.Contract, capabilities(), inputSchema()})
 	if err != nil {
 		return nil, fmt.Errorf("digest the contract: %w", err)
 	}

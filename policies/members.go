@@ -42,9 +42,9 @@ func inputMembers() []string {
 	return names
 }
 
-// InputSchema returns the JSON Schema of input, closed except below facts,
+// inputSchema returns the JSON Schema of input, closed except below facts,
 // row, published and user.claims. It is what policies are checked against.
-func InputSchema() map[string]any {
+func inputSchema() map[string]any {
 	s := schemaOf(reflect.TypeFor[broker.Input]())
 	s["$schema"] = "http://json-schema.org/draft-07/schema#"
 	return s

@@ -1,0 +1,4 @@
+# want: settings_invalid:4
+package admission.defaults
+
+settings := {"network": {"egress_proxy": "http://p.example"}}

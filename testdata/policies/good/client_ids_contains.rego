@@ -1,0 +1,5 @@
+package admission.policies.p
+
+client_ids contains "https://a.example/x"
+
+client_ids contains "https://b.example/x"

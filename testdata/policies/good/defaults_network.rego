@@ -1,0 +1,3 @@
+package admission.defaults
+
+settings := {"consent": {"mode": "skip"}}

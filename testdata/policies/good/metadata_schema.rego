@@ -1,0 +1,8 @@
+# METADATA
+# schemas:
+#   - input: {"type": "object"}
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "y"} if input.client.host == "x"

@@ -73,7 +73,7 @@ func TestListenRefuses(t *testing.T) {
 		{"regular file", file, "not a socket"},
 		{"directory", dir, "not a socket"},
 		{"symbolic link", link, "not a socket"},
-		{"another server", filepath.Join(dir, "live"), "another server answers"},
+		{"another server", filepath.Join(dir, "live"), "another server answers there"},
 	} {
 		l, err := admin.Listen(test.path)
 		if err == nil {

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"guestlist/server/admin"
+)
+
+// serverFlags say which running server a command asks.
+type serverFlags struct {
+	config string
+	socket string
+}
+
+// register adds the flags to c and to every command below it.
+func (f *serverFlags) register(c *cobra.Command) {
+	c.PersistentFlags().StringVar(&f.config, "config", "", "configuration file of the server (or GUESTLIST_CONFIG)")
+	c.PersistentFlags().StringVar(&f.socket, "socket", "", "admin socket of the server, instead of its configuration file")
+}
+
+// client finds the server: the admin.socket of --config, else --socket, else
+// the admin.socket of GUESTLIST_CONFIG.
+func (f *serverFlags) client() (*admin.Client, error) {
+	if f.config == "" && f.socket != "" {
+		return admin.NewClient(f.socket), nil
+	}
+	path, err := findConfig(f.config)
+	if err != nil {
+		return nil, fmt.Errorf("find the server: %w, or name its admin socket with --socket", err)
+	}
+	c, err := loadConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	if c.Admin.Socket == "" {
+		return nil, fmt.Errorf("%s sets no admin.socket: set one and start the server again", path)
+	}
+	return admin.NewClient(c.Admin.Socket), nil
+}
+
+// askCommand is a command that only has commands below it; all of them ask
+// the same server.
+func askCommand(use, short string, server *serverFlags, subs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	server.register(c)
+	c.AddCommand(subs...)
+	return c
+}
+
+// quietFor escapes what is invisible where the output is JSON; pages and
+// tables escape by themselves.
+func quietFor(w io.Writer, format string) io.Writer {
+	if format == "table" {
+		return w
+	}
+	return quietJSON{w}
+}
+
+// printOne writes one value: a page for people, or JSON.
+func printOne(w io.Writer, format string, value any, page func(io.Writer) error) error {
+	w = quietFor(w, format)
+	switch format {
+	case "table":
+		return page(w)
+	case "json":
+		return printJSON(w, value)
+	case "ndjson":
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		return e.Encode(value)
+	}
+	return fmt.Errorf("output format %q: want table, json or ndjson", format)
+}

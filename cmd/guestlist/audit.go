@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"guestlist/broker"
+	"guestlist/server/admin"
+)
+
+// auditCommand reads the decision log of a running server.
+func auditCommand() *cobra.Command {
+	server := &serverFlags{}
+	return askCommand("audit", "Read the decision log of a running server", server,
+		auditListCommand(server), auditWhyCommand(server))
+}
+
+// auditListCommand lists records.
+func auditListCommand(server *serverFlags) *cobra.Command {
+	var f admin.RecordFilter
+	var since, until string
+	c := &cobra.Command{
+		Use:   "ls",
+		Short: "List the newest decision records that fit, oldest first",
+		Args:  cobra.NoArgs,
+	}
+	c.Flags().StringVar(&f.ClientID, "client", "", "only this client identifier")
+	c.Flags().StringVar(&f.Event, "event", "", "only this event, for instance admission.decided")
+	c.Flags().StringVar(&f.Outcome, "outcome", "", "only this outcome: admitted, reused, refused, pruned, issued, granted or done")
+	c.Flags().StringVar(&f.Reason, "reason", "", "only this reason, for instance no_policy_matched")
+	c.Flags().StringVar(&since, "since", "", "not older: a time, a date or how long ago (2026-11-20T10:00:00Z, 2026-11-20, 24h)")
+	c.Flags().StringVar(&until, "until", "", "older: a time, a date or how long ago")
+	c.Flags().IntVar(&f.Limit, "limit", 100, "at most this many records, up to 1000")
+	format := outputFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		now := time.Now()
+		var err error
+		if f.Since, err = moment("--since", since, now); err != nil {
+			return err
+		}
+		if f.Until, err = moment("--until", until, now); err != nil {
+			return err
+		}
+		if f.Limit < 1 {
+			return fmt.Errorf("--limit %d: want a number from 1 to 1000", f.Limit)
+		}
+		api, err := server.client()
+		if err != nil {
+			return err
+		}
+		f.Newest = true
+		records, err := api.Records(c.Context(), f)
+		if err != nil {
+			return err
+		}
+		slices.Reverse(records)
+		t, err := recordTable(records)
+		if err != nil {
+			return err
+		}
+		return t.print(quietFor(c.OutOrStdout(), *format), *format)
+	}
+	return c
+}
+
+// moment reads a time, a date (UTC) or a duration before now; empty is none.
+func moment(flag, s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := broker.ParseDuration(s); err == nil {
+		return now.Add(-d.Std()), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s %.60q: want a time, a date or how long ago, like 2026-11-20T10:00:00Z, 2026-11-20 or 24h", flag, s)
+}
+
+// recordTable shows records one per line.
+func recordTable(records []json.RawMessage) (table, error) {
+	t := table{columns: []string{"TIME", "EVENT", "OUTCOME", "REASON", "CLIENT", "REQUEST"}}
+	for _, raw := range records {
+		var r logged
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return table{}, fmt.Errorf("read the server's records: %w", err)
+		}
+		t.values = append(t.values, raw)
+		if r.Error != "" {
+			t.rows = append(t.rows, visibleRow("-", fmt.Sprintf("record %d", r.Seq), "unreadable", r.Error, "", ""))
+			continue
+		}
+		t.rows = append(t.rows, visibleRow(stamp(r.Timestamp), r.Event, counted(r), r.Reason, clientOf(r), r.RequestID))
+	}
+	return t, nil
+}
+
+// counted is the outcome, with the number of refusals a summary stands for.
+func counted(r logged) string {
+	if r.Count == 0 {
+		return r.Outcome
+	}
+	return fmt.Sprintf("%s (%d times)", r.Outcome, r.Count)
+}
+
+// auditWhyCommand explains one request.
+func auditWhyCommand(server *serverFlags) *cobra.Command {
+	var verbose bool
+	c := &cobra.Command{
+		Use:   "why ID",
+		Short: "Explain what happened to a request",
+		Long: "Explain what happened to a request: what the stranger saw, the true reason, and\n" +
+			"what every policy said. ID is the request id that a page or an OAuth error\n" +
+			"showed, a decision id, or a client identifier URL for the last decision about it.",
+		Args: cobra.ExactArgs(1),
+	}
+	c.Flags().BoolVar(&verbose, "verbose", false, "show policy input and result too; they may hold personal data")
+	format := outputFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := server.client()
+		if err != nil {
+			return err
+		}
+		why, err := api.Why(c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return printOne(c.OutOrStdout(), *format, why, func(w io.Writer) error { return explainTo(w, why, verbose) })
+	}
+	return c
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"guestlist/broker"
+)
+
+// alwaysShown are the settings that a page shows even at their strict value.
+var alwaysShown = []string{"access_token.ttl", "client_ttl", "grant_types", "scopes.ceiling", "scopes.default"}
+
+// terms writes on what terms the client may act and what was cut.
+func (p *page) terms(r logged) {
+	if len(r.Settings) > 0 {
+		p.line(1, "settings")
+		p.members(2, settingsShown(r.Settings))
+	}
+	if len(r.Cut) > 0 {
+		p.line(1, "cut")
+	}
+	for _, c := range r.Cut {
+		why := c.Value + "  by " + c.By
+		if c.Why != "" {
+			why += ": " + c.Why
+		}
+		p.field(2, c.Member, why)
+	}
+	if len(r.Effective) > 0 {
+		p.line(1, "effective")
+		p.members(2, flatten(r.Effective))
+	}
+}
+
+// settingsShown picks the settings that differ from the strict ones, and
+// those that are always shown.
+func settingsShown(raw json.RawMessage) map[string]string {
+	strict := map[string]string{}
+	if b, err := json.Marshal(broker.StrictSettings()); err == nil {
+		strict = flatten(b)
+	}
+	all := flatten(raw)
+	shown := map[string]string{}
+	for name, value := range all {
+		was, known := strict[name]
+		if !known || was != value || slices.Contains(alwaysShown, name) {
+			shown[name] = value
+		}
+	}
+	if all["refresh_token.issue"] == "true" {
+		shown["refresh_token.ttl"] = all["refresh_token.ttl"]
+	}
+	return shown
+}
+
+// members writes named values in the order of their names, in columns.
+func (p *page) members(level int, values map[string]string) {
+	names := slices.Sorted(maps.Keys(values))
+	width := 0
+	for _, n := range names {
+		width = max(width, len(n))
+	}
+	for _, n := range names {
+		p.line(level, "%-*s  %s", width, n, values[n])
+	}
+}
+
+// flatten turns a JSON object into dotted names and short values. What is not
+// an object has the empty name.
+func flatten(raw json.RawMessage) map[string]string {
+	out := map[string]string{}
+	var v any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		out[""] = string(raw)
+		return out
+	}
+	flattenInto(out, "", v)
+	return out
+}
+
+func flattenInto(out map[string]string, name string, v any) {
+	m, ok := v.(map[string]any)
+	if !ok || len(m) == 0 {
+		out[name] = short(v)
+		return
+	}
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		full := k
+		if name != "" {
+			full = name + "." + k
+		}
+		flattenInto(out, full, m[k])
+	}
+}
+
+// short writes a JSON value for people.
+func short(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "any"
+	case string:
+		return v
+	case bool:
+		return strconv.FormatBool(v)
+	case json.Number:
+		return v.String()
+	case []any:
+		if len(v) == 0 {
+			return "none"
+		}
+		texts := make([]string, len(v))
+		for i, e := range v {
+			texts[i] = short(e)
+		}
+		return strings.Join(texts, ", ")
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// raw writes a JSON value as it is, indented.
+func (p *page) raw(name string, value json.RawMessage) {
+	if len(value) == 0 {
+		return
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, value, "", "  "); err != nil {
+		b.Reset()
+		b.Write(value)
+	}
+	p.line(1, "%s", name)
+	for text := range strings.Lines(b.String()) {
+		p.line(2, "%s", strings.TrimSuffix(text, "\n"))
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"guestlist/broker"
 	"guestlist/store"
@@ -80,6 +79,9 @@ func (s *Server) readAuthorize(r *http.Request, v *visit, p params) (ticket, bro
 			Source: broker.SourceInput{IP: v.source.String(), UserAgent: agent},
 		},
 	}
+	if req.Fault == nil && !t.fits(req) {
+		req.Fault = broker.Refuse(broker.ReasonRequestInvalid, "the request is too long to wait for a person")
+	}
 	return t, req, nil
 }
 
@@ -128,6 +130,3 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request, v *visit, t ticket
 	}
 	return s.showConsent(w, r, v, t, browser, *person)
 }
-
-// age is the time since, never negative.
-func age(now, then time.Time) time.Duration { return max(0, now.Sub(then)) }

@@ -77,6 +77,18 @@ func (s *Server) seal(t ticket, browser string) (string, error) {
 	return sealed, nil
 }
 
+// fits reports whether the waiting request will fit a sealed ticket, so that
+// one that does not is refused before it leaves a row. It leaves room for what
+// the ticket learns later: digest, person, redirect host.
+func (t ticket) fits(req broker.Request) bool {
+	t.Facts, t.Scopes = req.Facts, req.Facts.Scopes
+	if req.RedirectURI != nil {
+		t.RedirectURI, t.Facts.RedirectURI = *req.RedirectURI, *req.RedirectURI
+	}
+	b, err := json.Marshal(t)
+	return err == nil && len(b)+800 <= maxTicket*3/4
+}
+
 // unseal reads a ticket that this browser was given and that still waits.
 func (s *Server) unseal(sealed string, r *http.Request) (ticket, string, error) {
 	c, err := r.Cookie(browserCookie)

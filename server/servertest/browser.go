@@ -247,3 +247,15 @@ func Claims(t testing.TB, token any) map[string]any {
 	check(t, json.Unmarshal(b, &out))
 	return out
 }
+
+// Cookies is the Cookie header that the browser sends to the server.
+func (b *Browser) Cookies() string {
+	b.t.Helper()
+	u, err := url.Parse(b.server.Issuer)
+	check(b.t, err)
+	var out []string
+	for _, c := range b.client.Jar.Cookies(u) {
+		out = append(out, c.Name+"="+c.Value)
+	}
+	return strings.Join(out, "; ")
+}

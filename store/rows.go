@@ -29,7 +29,9 @@ type Code struct {
 }
 
 // Grant is what one person allowed one installation of a client, with a
-// snapshot of what was approved. The snapshot never changes.
+// snapshot of what was approved. The snapshot never changes; only LastUsedAt,
+// RefreshedAt, ExpiresAt and the end move. Ending it ends its token family:
+// who reads a Refresh or an Access looks at its grant too.
 type Grant struct {
 	ID             string              `json:"grant_id"` // random
 	ClientID       string              `json:"client_id"`
@@ -43,11 +45,13 @@ type Grant struct {
 	Resources      []string            `json:"resources"`
 	AuthMethod     string              `json:"auth_method"` // token_endpoint_auth_method it is bound to
 	DocumentSHA256 string              `json:"document_sha256"`
-	ClientName     string              `json:"client_name"` // as the person saw it
-	Settings       json.RawMessage     `json:"settings"`    // terms at consent
+	ClientName     string              `json:"client_name"`     // as the person saw it
+	SecurityDigest string              `json:"security_digest"` // of the document's security members
+	Settings       json.RawMessage     `json:"settings"`        // terms at consent
 	Policy         []string            `json:"policy"`
 	CreatedAt      time.Time           `json:"created_at"`
 	LastUsedAt     time.Time           `json:"last_used_at"`
+	RefreshedAt    time.Time           `json:"refreshed_at"` // last spend of a refresh token of its family; zero: none
 	ExpiresAt      time.Time           `json:"expires_at"`
 	EndedAt        time.Time           `json:"ended_at"` // zero: lives
 	EndReason      broker.Reason       `json:"end_reason"`
@@ -63,4 +67,50 @@ type Session struct {
 	AuthTime  time.Time `json:"auth_time"`
 	AMR       []string  `json:"amr"`
 	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// Refresh is one refresh token of a grant's family, by hash (RFC 6749 section
+// 6). Whether its grant lives is not in it.
+type Refresh struct {
+	Hash        string    `json:"hash"` // lower-case hex SHA-256 of the token, never the token
+	GrantID     string    `json:"grant_id"`
+	ClientID    string    `json:"client_id"`
+	Parent      string    `json:"parent"` // hash of the token it replaced; empty for the first
+	IssuedAt    time.Time `json:"issued_at"`
+	ExpiresAt   time.Time `json:"expires_at"`   // earlier of idle end and absolute end
+	AbsoluteEnd time.Time `json:"absolute_end"` // the family's, handed down
+	SpentAt     time.Time `json:"spent_at"`     // zero: not yet
+	Successor   string    `json:"successor"`    // hash of the token that replaced it
+	Answer      []byte    `json:"answer"`       // sealed answer, given again inside the grace window; nil once closed
+	GraceUntil  time.Time `json:"grace_until"`  // end of the grace window, itself outside
+	Repeats     int       `json:"repeats"`      // how often the answer was given again
+	Source      string    `json:"source"`       // address that spent it, for the record of a reuse
+	KeepUntil   time.Time `json:"keep_until"`   // swept afterwards; until then a reuse is recognised
+}
+
+// RefreshUse is how a refresh token was spent.
+type RefreshUse struct {
+	At         time.Time // when
+	Successor  string    // hash of the token that replaces it
+	Answer     []byte    // sealed answer to give again; empty: none, whatever GraceUntil says
+	GraceUntil time.Time // end of the grace window, itself outside
+	KeepUntil  time.Time // the row is kept until this time or the one it has, whichever is later
+	Source     string    // address of the caller
+}
+
+// Access is one access token, JWT or opaque, so that introspection and
+// revocation know it. Whether its grant and client live is not in it.
+type Access struct {
+	Key         string    `json:"key"`      // opaque: hash of the token; JWT: hash of "jti:" and the jti
+	TokenID     string    `json:"token_id"` // jti
+	Format      string    `json:"format"`   // jwt, opaque
+	GrantID     string    `json:"grant_id"`
+	ClientID    string    `json:"client_id"`
+	Incarnation uint64    `json:"incarnation"` // life of the client it was issued to
+	Subject     string    `json:"subject"`     // the person's username
+	Scopes      []string  `json:"scopes"`
+	Resources   []string  `json:"resources"`
+	IssuedAt    time.Time `json:"issued_at"`
+	ExpiresAt   time.Time `json:"expires_at"` // swept afterwards
+	EndedAt     time.Time `json:"ended_at"`   // zero: lives
 }

@@ -8,14 +8,25 @@
 //
 // Preconditions are named, never the whole read set:
 //
-//   - Spend, SpendCode, EndSession-like first-caller-wins marks: losing one is
+//   - Spend, SpendCode and SpendRefresh, first caller wins: losing one is
 //     broker.ErrSpent and final.
 //   - RequireEpoch, CreateClient, UpdateClient, EndClient, RequireClient,
-//     RequireGrant, and the new row of PutCode and PutGrant: losing one is
-//     broker.ErrConflict; the step is run again.
+//     RequireGrant, RepeatRefresh, and the new row of PutCode, PutGrant,
+//     PutRefresh and PutAccess: losing one is broker.ErrConflict; the step is
+//     run again.
 //
 // Preconditions are judged against the state before the unit's own writes.
 // ExtendClient and TouchGrant are commutative maxima and cannot conflict.
+//
+// UpdateClient does not undo an ExtendClient of another unit: when the
+// client's stored ExpiresAt at the commit is not the one that the unit last
+// read through Client before it staged the update, the later of the stored
+// and the given one is kept. A unit that never read the client stores what it
+// is given.
+//
+// A grant's end is the end of its token family, by the grant's row alone: who
+// reads a Refresh or an Access looks at the grant too, and who spends or
+// issues one stages RequireGrant beside it.
 //
 // The store never reads the clock: callers pass the time. Absence is a
 // boolean, not an error. Codes and tokens reach the store as hashes only.
@@ -51,13 +62,16 @@ type Store interface {
 	Clients(ctx context.Context, q ClientQuery) ([]broker.Client, error)
 	// Records lists sealed decision records.
 	Records(ctx context.Context, q RecordQuery) ([]decisionlog.Sealed, error)
+	// Grants lists grants, ended ones included, newest first.
+	Grants(ctx context.Context, q GrantQuery) ([]Grant, error)
 	// Changed returns a channel that is closed after the next commit that
 	// appends a record.
 	Changed() <-chan struct{}
-	// Sweep deletes up to max sessions, codes, spent marks and grants whose
-	// keeping time is over at now, and says how many: a session and a mark
-	// at their end, a code at KeepUntil, a grant GrantKept after it ended or,
-	// when it never ended, expired. Clients are not swept.
+	// Sweep deletes up to max sessions, codes, spent marks, tokens and grants
+	// whose keeping time is over at now, and says how many: a session, a mark
+	// and an access token at their end, a code and a refresh token at
+	// KeepUntil, a grant GrantKept after it ended or, when it never ended,
+	// expired. Clients are not swept.
 	Sweep(ctx context.Context, now time.Time, max int) (int, error)
 	// Healthy returns nil when the last commit took effect, else why not.
 	Healthy() error
@@ -104,6 +118,35 @@ type Unit interface {
 	// it does not bring an ended grant back. An absent one changes nothing.
 	TouchGrant(id string, usedAt, expiresAt time.Time)
 
+	// PutRefresh stores a new refresh token by its hash. The commit fails
+	// with broker.ErrConflict when the hash is in use. KeepUntil must not be
+	// before ExpiresAt; the store does not check it.
+	PutRefresh(r Refresh)
+	// Refresh returns the refresh token of that hash, spent ones included.
+	Refresh(ctx context.Context, hash string) (Refresh, bool, error)
+	// SpendRefresh marks the refresh token as used and keeps how; the commit
+	// fails with broker.ErrSpent when somebody was first or the token is
+	// gone. It moves the RefreshedAt of the token's grant forward, never
+	// back. It looks neither at the token's expiry nor at the grant's life.
+	SpendRefresh(hash string, use RefreshUse)
+	// RepeatRefresh counts one more repetition of a spent token's answer. The
+	// commit fails with broker.ErrConflict unless the token is spent, at is
+	// before GraceUntil, the answer is there and Repeats is below max.
+	RepeatRefresh(hash string, at time.Time, max int)
+	// CloseGrace drops the sealed answer; an absent token, one not spent and
+	// one closed before stay as they are.
+	CloseGrace(hash string)
+
+	// PutAccess stores a new access token by its key. The commit fails with
+	// broker.ErrConflict when the key is in use, so that an ended token never
+	// revives.
+	PutAccess(a Access)
+	// Access returns the access token of that key, ended ones included.
+	Access(ctx context.Context, key string) (Access, bool, error)
+	// EndAccess ends an access token for ever; an absent or ended one stays
+	// as it is.
+	EndAccess(key string, at time.Time)
+
 	// PutSession stores a sign-in session by the hash of its cookie.
 	PutSession(s Session)
 	// Session returns the session of that hash.
@@ -123,9 +166,18 @@ type ClientQuery struct {
 	Limit int    // at most this many; zero means 1000
 }
 
+// GrantQuery selects grants; every set member must fit. The zero value
+// selects all.
+type GrantQuery struct {
+	Subject  string    // the person's username
+	ClientID string    // exact client identifier, any incarnation
+	Live     time.Time // only those that live at this time
+	Limit    int       // at most this many; zero means 1000
+}
+
 // RecordQuery selects records; every set member must fit.
 type RecordQuery struct {
-	RequestID  string    // the request that a person or client was shown
+	RequestID  string    // the request that a person or client was shown; of a summary, the first or the last
 	DecisionID string    // one record
 	ClientID   string    // exact client identifier
 	GrantID    string    // exact grant

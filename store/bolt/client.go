@@ -42,7 +42,14 @@ func requireLife(id string, number uint64) func(*txn) error {
 
 // Client returns the row of a client identifier, expired or not.
 func (u *unit) Client(ctx context.Context, id string) (broker.Client, bool, error) {
-	return fetch[broker.Client](ctx, u.s, clientBucket, []byte(id))
+	c, ok, err := fetch[broker.Client](ctx, u.s, clientBucket, []byte(id))
+	if err == nil && ok {
+		if u.read == nil {
+			u.read = map[string]time.Time{}
+		}
+		u.read[id] = c.ExpiresAt
+	}
+	return c, ok, err
 }
 
 // RequireClient stages the precondition that one incarnation still lives.
@@ -62,16 +69,29 @@ func (u *unit) CreateClient(c broker.Client) {
 	}, func(t *txn) error { return t.put(clientBucket, []byte(c.ID), raw) })
 }
 
-// UpdateClient stages a new row for a living incarnation.
+// UpdateClient stages a new row for a living incarnation. An expiry that
+// moved after the unit read it is not moved back.
 func (u *unit) UpdateClient(c broker.Client) {
-	raw := u.freeze(clientBucket, []byte(c.ID), c)
+	key := []byte(c.ID)
+	raw := u.freeze(clientBucket, key, c)
+	read, known := u.read[c.ID]
 	check := requireLife(c.ID, c.Incarnation)
 	u.stage(check, func(t *txn) error {
 		// Once more: the same unit may have ended it.
 		if err := check(t); err != nil {
 			return err
 		}
-		return t.put(clientBucket, []byte(c.ID), raw)
+		now, _, err := load[broker.Client](t.view, clientBucket, key)
+		if err != nil {
+			return err
+		}
+		if err := t.put(clientBucket, key, raw); err != nil {
+			return err
+		}
+		if !known || now.ExpiresAt.Equal(read) {
+			return nil
+		}
+		return t.extend(c.ID, c.Incarnation, now.ExpiresAt)
 	})
 }
 
@@ -94,14 +114,17 @@ func (u *unit) EndClient(id string, number uint64, at time.Time, reason broker.R
 
 // ExtendClient stages a later expiry.
 func (u *unit) ExtendClient(id string, number uint64, until time.Time) {
-	u.stage(nil, func(t *txn) error {
-		c, ok, err := load[broker.Client](t.view, clientBucket, []byte(id))
-		if err != nil || !ok || c.Incarnation != number || !until.After(c.ExpiresAt) {
-			return err
-		}
-		c.ExpiresAt = until
-		return t.save(clientBucket, []byte(id), c)
-	})
+	u.stage(nil, func(t *txn) error { return t.extend(id, number, until) })
+}
+
+// extend moves the expiry of one incarnation forward, never back.
+func (t *txn) extend(id string, number uint64, until time.Time) error {
+	c, ok, err := load[broker.Client](t.view, clientBucket, []byte(id))
+	if err != nil || !ok || c.Incarnation != number || !until.After(c.ExpiresAt) {
+		return err
+	}
+	c.ExpiresAt = until
+	return t.save(clientBucket, []byte(id), c)
 }
 
 // Clients lists client rows in the order of their identifiers.

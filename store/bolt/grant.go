@@ -43,8 +43,8 @@ func (u *unit) PutGrant(g store.Grant) {
 		if err := t.setExpiry(grantKind, []byte(g.ID), nil, grantUntil(g)); err != nil {
 			return err
 		}
-		if !g.EndedAt.IsZero() {
-			return nil
+		if err := t.listGrant(g); err != nil || !g.EndedAt.IsZero() {
+			return err
 		}
 		return t.put(liveGrantBucket, liveGrantKey(g), nil)
 	})
@@ -112,6 +112,19 @@ func (t *txn) endGrant(id string, at time.Time, reason broker.Reason) error {
 	g.EndedAt, g.EndReason = at, reason
 	if err := t.changeGrant(was, g); err != nil {
 		return err
+	}
+	return t.del(liveGrantBucket, liveGrantKey(g))
+}
+
+// forgetGrant deletes the index entries of a grant, but not its expiry.
+func (t *txn) forgetGrant(g store.Grant) error {
+	for _, key := range listKeys(g) {
+		if err := t.del(grantListBucket, key); err != nil {
+			return err
+		}
+	}
+	if !g.EndedAt.IsZero() {
+		return nil
 	}
 	return t.del(liveGrantBucket, liveGrantKey(g))
 }

@@ -15,8 +15,9 @@ import (
 )
 
 // fileVersion is the format of the file as a whole: which buckets there are
-// and what their keys mean.
-const fileVersion = 1
+// and what their keys mean. An earlier format is upgraded when a file is
+// opened; an earlier program would not keep up what came later, so it refuses.
+const fileVersion = 2
 
 // formatKey is the key of the format row in metaBucket.
 const formatKey = "format"
@@ -28,8 +29,8 @@ type format struct {
 	Created time.Time `json:"created"`
 }
 
-// Open opens the store in cfg.Path and makes it when no file is there. Every
-// error wraps store.ErrUnavailable and says what to do; a file that is not a
+// Open opens the store in cfg.Path and makes it when no file is there; a file
+// of an earlier format is upgraded. Every error wraps store.ErrUnavailable and says what to do; a file that is not a
 // complete store of this format, or that another process holds, is not
 // written to.
 func Open(cfg Config) (*Store, error) {
@@ -56,6 +57,9 @@ func Open(cfg Config) (*Store, error) {
 	}
 	var err error
 	if s.db, s.file, err = openFile(cfg, false); err != nil {
+		return nil, fmt.Errorf("%w: open store: %w", store.ErrUnavailable, err)
+	}
+	if err := upgrade(cfg.Path, s.db, s.file); err != nil {
 		return nil, fmt.Errorf("%w: open store: %w", store.ErrUnavailable, err)
 	}
 	go s.commitLoop()
@@ -108,7 +112,7 @@ func complete(path string, tx *bbolt.Tx, size int64) error {
 	case f.Format > fileVersion:
 		return fmt.Errorf("%s has format %d, this program reads up to %d: use the newer program", path, f.Format, fileVersion)
 	}
-	for _, b := range buckets() {
+	for _, b := range required(f.Format) {
 		if _, err := v.bucket(b); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}

@@ -31,18 +31,27 @@ func (t *txn) appendRecord(r decisionlog.Record) error {
 	if err := t.put(recordBucket, seqKey(seq), packRecord(sealed)); err != nil {
 		return err
 	}
-	for b, value := range map[bucket]string{
-		byRequestBucket: r.RequestID, byDecisionBucket: r.DecisionID, byClientBucket: r.ClientID, byGrantBucket: r.GrantID,
+	for _, entry := range []struct {
+		bucket bucket
+		value  string
+	}{
+		{byRequestBucket, r.RequestID}, {byRequestBucket, r.LastRequestID}, {byDecisionBucket, r.DecisionID},
+		{byClientBucket, r.ClientID}, {byGrantBucket, r.GrantID},
 	} {
-		if value == "" {
-			continue
-		}
-		if err := t.put(b, append(lengthPrefixed(value), seqKey(seq)...), nil); err != nil {
+		if err := t.indexRecord(entry.bucket, entry.value, seq); err != nil {
 			return err
 		}
 	}
 	t.st.Seq, t.appended = seq, true
 	return nil
+}
+
+// indexRecord enters a record under a value; an empty one is not entered.
+func (t *txn) indexRecord(b bucket, value string, seq uint64) error {
+	if value == "" {
+		return nil
+	}
+	return t.put(b, append(lengthPrefixed(value), seqKey(seq)...), nil)
 }
 
 // packRecord keeps the three byte strings of a record as they are.
@@ -184,23 +193,37 @@ func (sc *scan) take(v view, seq uint64) error {
 	return nil
 }
 
+// header is the part of a record's header that queries look at.
+type header struct {
+	Timestamp     time.Time `json:"timestamp"`
+	RequestID     string    `json:"request_id"`
+	LastRequestID string    `json:"last_request_id"`
+	DecisionID    string    `json:"decision_id"`
+	ClientID      string    `json:"client_id"`
+	GrantID       string    `json:"grant_id"`
+	Event         string    `json:"event"`
+	Outcome       string    `json:"outcome"`
+	Reason        string    `json:"reason"`
+}
+
+func headerOf(s decisionlog.Sealed) (h header, err error) {
+	if err := json.Unmarshal(s.Header, &h); err != nil {
+		return h, damaged(recordBucket, seqKey(s.Seq), err.Error())
+	}
+	return h, nil
+}
+
 // fits reports whether every set member of q fits the header of s.
 func fits(q store.RecordQuery, s decisionlog.Sealed) (bool, error) {
-	var h struct {
-		Timestamp  time.Time `json:"timestamp"`
-		RequestID  string    `json:"request_id"`
-		DecisionID string    `json:"decision_id"`
-		ClientID   string    `json:"client_id"`
-		GrantID    string    `json:"grant_id"`
-		Event      string    `json:"event"`
-		Outcome    string    `json:"outcome"`
-		Reason     string    `json:"reason"`
+	h, err := headerOf(s)
+	if err != nil {
+		return false, err
 	}
-	if err := json.Unmarshal(s.Header, &h); err != nil {
-		return false, damaged(recordBucket, seqKey(s.Seq), err.Error())
+	if q.RequestID != "" && q.RequestID != h.RequestID && q.RequestID != h.LastRequestID {
+		return false, nil
 	}
 	for _, m := range [][2]string{
-		{q.RequestID, h.RequestID}, {q.DecisionID, h.DecisionID}, {q.ClientID, h.ClientID}, {q.GrantID, h.GrantID},
+		{q.DecisionID, h.DecisionID}, {q.ClientID, h.ClientID}, {q.GrantID, h.GrantID},
 		{q.Event, h.Event}, {q.Outcome, h.Outcome}, {q.Reason, h.Reason},
 	} {
 		if m[0] != "" && m[0] != m[1] {

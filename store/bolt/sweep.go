@@ -19,6 +19,8 @@ const (
 	codeKind    = 'c'
 	grantKind   = 'g'
 	spentKind   = 'm'
+	refreshKind = 'r'
+	accessKind  = 'a'
 )
 
 func expiryKey(kind byte, key []byte, until time.Time) []byte {
@@ -117,6 +119,7 @@ func (w *sweep) remove(t *txn, index []byte) error {
 	key := index[timeKeyLen+1:]
 	b, ok := map[byte]bucket{
 		sessionKind: sessionBucket, codeKind: codeBucket, grantKind: grantBucket, spentKind: spentBucket,
+		refreshKind: refreshBucket, accessKind: accessBucket,
 	}[index[timeKeyLen]]
 	if !ok {
 		w.bad = append(w.bad, damaged(expiryBucket, index, "the kind of row is unknown"))
@@ -128,8 +131,8 @@ func (w *sweep) remove(t *txn, index []byte) error {
 			w.bad = append(w.bad, err)
 			return nil
 		}
-		if ok && g.EndedAt.IsZero() {
-			if err := t.del(liveGrantBucket, liveGrantKey(g)); err != nil {
+		if ok {
+			if err := t.forgetGrant(g); err != nil {
 				return err
 			}
 		}

@@ -17,6 +17,9 @@ const (
 	clientBucket     bucket = "clients"           // client identifier → broker.Client
 	grantBucket      bucket = "grants"            // grant id → store.Grant
 	liveGrantBucket  bucket = "grants_by_client"  // client, incarnation, grant id; grants that have not ended
+	grantListBucket  bucket = "grants_listed"     // member, its value, time, grant id; see listKeys
+	refreshBucket    bucket = "refresh"           // hash → store.Refresh
+	accessBucket     bucket = "access"            // key → store.Access
 	codeBucket       bucket = "codes"             // hash → store.Code
 	sessionBucket    bucket = "sessions"          // hash → store.Session
 	spentBucket      bucket = "spent"             // kind, key → spentRow
@@ -34,6 +37,7 @@ func buckets() []bucket {
 	return []bucket{
 		metaBucket, clientBucket, grantBucket, liveGrantBucket, codeBucket, sessionBucket, spentBucket,
 		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, byClientBucket, byGrantBucket,
+		refreshBucket, accessBucket, grantListBucket,
 	}
 }
 

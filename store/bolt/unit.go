@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
@@ -21,9 +22,10 @@ type op struct {
 type unit struct {
 	s      *Store
 	ops    []op
-	writes int           // staged effects
-	ends   []incarnation // what EndClient staged
-	err    error         // a row that cannot be encoded
+	writes int                  // staged effects
+	ends   []incarnation        // what EndClient staged
+	read   map[string]time.Time // expiry of each client, as Client last returned it
+	err    error                // a row that cannot be encoded
 	used   atomic.Bool
 }
 

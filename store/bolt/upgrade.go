@@ -1,0 +1,112 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"guestlist/store"
+)
+
+// required lists the buckets without which a file of that format is damaged.
+// Format 1 had neither tokens nor the list of grants. The list can be built
+// from the grants at any time.
+func required(version int) []bucket {
+	return slices.DeleteFunc(buckets(), func(b bucket) bool {
+		return b == grantListBucket || version < 2 && (b == refreshBucket || b == accessBucket)
+	})
+}
+
+// upgrade brings a file that an earlier program wrote to the present format,
+// in one transaction; a file that is up to date is not written to. An error
+// leaves the file as it was, and closed.
+func upgrade(path string, db *bbolt.DB, file *os.File) error {
+	err := guarded(path, func() error {
+		var old bool
+		err := db.View(func(tx *bbolt.Tx) (err error) {
+			old, err = outdated(view{tx})
+			return err
+		})
+		if err != nil || !old {
+			return err
+		}
+		return db.Update(renew)
+	})
+	var f *fault
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &f):
+		return errors.Join(err, abandon(file))
+	}
+	return errors.Join(fmt.Errorf("bring %s to format %d: %w", path, fileVersion, err), db.Close())
+}
+
+// outdated reports whether there is something to upgrade.
+func outdated(v view) (bool, error) {
+	f, _, err := load[format](v, metaBucket, []byte(formatKey))
+	return f.Format < fileVersion || v.tx.Bucket([]byte(grantListBucket)) == nil, err
+}
+
+// renew adds what the present format has beyond an earlier one.
+func renew(tx *bbolt.Tx) error {
+	t := &txn{view: view{tx}}
+	for _, b := range buckets() {
+		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
+			return err
+		}
+	}
+	if err := t.listGrants(); err != nil {
+		return err
+	}
+	if err := t.indexSummaries(); err != nil {
+		return err
+	}
+	f, _, err := load[format](t.view, metaBucket, []byte(formatKey))
+	if err != nil {
+		return err
+	}
+	f.Format = fileVersion
+	return t.save(metaBucket, []byte(formatKey), f)
+}
+
+// listGrants enters every grant in the list.
+func (t *txn) listGrants() error {
+	bk, err := t.bucket(grantBucket)
+	if err != nil {
+		return err
+	}
+	return bk.ForEach(func(key, _ []byte) error {
+		g, _, err := load[store.Grant](t.view, grantBucket, key)
+		if err != nil {
+			return err
+		}
+		return t.listGrant(g)
+	})
+}
+
+// indexSummaries enters every summary under the last request it stands for.
+func (t *txn) indexSummaries() error {
+	bk, err := t.bucket(recordBucket)
+	if err != nil {
+		return err
+	}
+	return bk.ForEach(func(key, _ []byte) error {
+		if len(key) != 8 {
+			return damaged(recordBucket, key, "the key is no sequence number")
+		}
+		s, err := t.record(binary.BigEndian.Uint64(key))
+		if err != nil {
+			return err
+		}
+		h, err := headerOf(s)
+		if err != nil {
+			return err
+		}
+		return t.indexRecord(byRequestBucket, h.LastRequestID, s.Seq)
+	})
+}

@@ -166,8 +166,11 @@ func (n *Negotiated) resources(s Settings, in Input, offer Offer) []Resource {
 		}
 	}
 	n.Effective.Resources = []string{}
-	for _, asked := range in.Request.Resources {
-		i := slices.IndexFunc(allowed, func(r Resource) bool { return canonicalResource(r.ID) == canonicalResource(asked) })
+	for at, asked := range in.Request.Resources {
+		if slices.Contains(in.Request.Resources[:at], asked) {
+			continue
+		}
+		i := slices.IndexFunc(allowed, func(r Resource) bool { return SameResource(r.ID, asked) })
 		if i < 0 {
 			n.cut("resource", asked, "settings", "not a resource this client may ask for")
 			n.fail(ReasonResourceUnknown, "resource %.200q is not one this client may ask for", asked)
@@ -188,6 +191,10 @@ func (n *Negotiated) resources(s Settings, in Input, offer Offer) []Resource {
 	return kept
 }
 
+// SameResource reports whether two resource identifiers name the same
+// resource: equal but for the case of scheme and host and the empty root path.
+func SameResource(a, b string) bool { return canonicalResource(a) == canonicalResource(b) }
+
 // canonicalResource folds the case of scheme and host and the empty root
 // path, and nothing else (MCP authorization, canonical server URI).
 func canonicalResource(id string) string {
@@ -204,20 +211,21 @@ func canonicalResource(id string) string {
 
 // scopes settles what is granted: asked for (else the default), within the
 // ceiling, within the document where settings say so, known to every
-// resource.
+// resource. A default that cannot be given is dropped, whatever unknown says:
+// the client did not ask for it.
 func (n *Negotiated) scopes(s Settings, in Input, doc cimd.Document, resources []Resource) {
 	asked := in.Request.Scopes
 	if len(asked) == 0 {
 		asked = s.Scopes.Default
 	}
 	n.Effective.Scopes = []string{}
-	for _, v := range asked {
-		if slices.Contains(n.Effective.Scopes, v) {
+	for i, v := range asked {
+		if slices.Contains(asked[:i], v) {
 			continue
 		}
 		if by, why := scopeRefused(s.Scopes, v, doc, resources); by != "" {
 			n.cut("scope", v, by, why)
-			if s.Scopes.Unknown == "reject" {
+			if s.Scopes.Unknown == "reject" && len(in.Request.Scopes) > 0 {
 				n.fail(ReasonScopeNotAllowed, "scope %.200q: %s", v, why)
 			}
 			continue

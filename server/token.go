@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"guestlist/broker"
@@ -35,7 +36,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, v *visit) error {
 	}
 	x := grants.Exchange{
 		RequestID: v.id, Auth: auth, Code: p.one("code"), Verifier: p.one("code_verifier"),
-		RedirectURI: p.optional("redirect_uri"), Resources: p.Values["resource"],
+		RedirectURI: p.optional("redirect_uri"), Resources: s.spelled(p.Values["resource"]),
 	}
 	tok, err := s.exchange(r, v, x)
 	if errors.Is(err, broker.ErrSpent) {
@@ -50,6 +51,20 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, v *visit) error {
 		"access_token": tok.AccessToken, "token_type": tok.TokenType, "expires_in": tok.ExpiresIn, "scope": tok.Scope,
 	})
 	return nil
+}
+
+// spelled writes resources as they are configured, which is how a grant has
+// them; a client repeats the spelling of its authorization request.
+func (s *Server) spelled(asked []string) []string {
+	out := slices.Clone(asked)
+	for i, v := range out {
+		for _, r := range s.cfg.Resources {
+			if broker.SameResource(r.ID, v) {
+				out[i] = r.ID
+			}
+		}
+	}
+	return out
 }
 
 // exchange is the one step of a code exchange.

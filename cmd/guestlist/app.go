@@ -137,12 +137,16 @@ func offer(resources []broker.Resource) broker.Offer {
 	}
 }
 
+// policyDeadline bounds one decision. It is far above what a decision costs,
+// so that a busy machine refuses nobody, and far below what a person notices.
+const policyDeadline = 250 * time.Millisecond
+
 // reload loads the policies and makes them the active revision. On an error
 // the last good revision stays in force, and status says so.
 func (a *app) reload(ctx context.Context) error {
 	a.loading.Lock()
 	defer a.loading.Unlock()
-	set, notes, err := policies.Load(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima})
+	set, notes, err := policies.Load(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima, Deadline: policyDeadline})
 	if err == nil {
 		u := a.store.Begin()
 		err = a.broker.Activate(ctx, set, a.plan.source, u, func(ctx context.Context) error { return a.store.Commit(ctx, u) })

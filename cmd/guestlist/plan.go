@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"strconv"
 
 	"guestlist/broker"
 	"guestlist/broker/fetch"
@@ -41,8 +42,8 @@ func maximaOf(c config) map[string]any {
 	if m, ok := out["document"].(map[string]any); ok {
 		maps.Copy(document, m)
 	}
-	if _, set := document["max_bytes"]; !set {
-		document["max_bytes"] = c.CIMD.MaxBytes
+	if v, err := strconv.ParseInt(fmt.Sprint(document["max_bytes"]), 10, 64); err != nil || v > c.CIMD.MaxBytes {
+		document["max_bytes"] = c.CIMD.MaxBytes // the smaller bound holds
 	}
 	out["document"] = document
 	return out

@@ -15,7 +15,10 @@ import (
 
 // policyCommand works on policy directories; it needs no server.
 func policyCommand() *cobra.Command {
-	c := &cobra.Command{Use: "policy", Short: "Check policies and ask what they decide; needs no server"}
+	c := &cobra.Command{
+		Use: "policy", Short: "Check policies and ask what they decide; needs no server",
+		Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(policyCheckCommand(), policyEvalCommand())
 	return c
 }
@@ -38,8 +41,10 @@ func policyCheckCommand() *cobra.Command {
 		if len(found) == 0 && err != nil {
 			return err
 		}
-		if err := findingsTable(found).print(c.OutOrStdout(), *format); err != nil {
-			return err
+		if len(found) > 0 || *format != "table" {
+			if err := findingsTable(found).print(c.OutOrStdout(), *format); err != nil {
+				return err
+			}
 		}
 		switch {
 		case err != nil:

@@ -74,7 +74,7 @@ func (f evalFlags) run(c *cobra.Command, clientID, format string) error {
 	}
 	switch {
 	case format == "json":
-		err = printJSON(c.OutOrStdout(), why)
+		err = printJSON(quietFor(c.OutOrStdout(), format), why)
 	case f.verbose:
 		err = explainVerbose(c.OutOrStdout(), why)
 	default:

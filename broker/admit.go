@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -43,9 +44,9 @@ type Admission struct {
 
 // Admit decides whether the client may act now, and stages what follows on u.
 // Every call authors one decision record: staged when state changes or the
-// step commits anyway, else handed to Config.Later. Where the unit is not empty afterwards the caller
-// commits it, also when Admit returned an error: a refusal may have met a
-// client whose life is over.
+// step commits anyway, else handed to Config.Later. Where the unit is not
+// empty afterwards the caller commits it, also when Admit returned an error: a
+// refusal may have met a client whose life is over.
 //
 // With a Person the user phase is asked about the stored document and nothing
 // is fetched; without, the request starts a flow. Errors are *Error. On an
@@ -56,16 +57,22 @@ type Admission struct {
 func (b *Broker) Admit(ctx context.Context, u Unit, req Request) (Admission, error) {
 	c := &call{b: b, ctx: ctx, u: u, req: req, now: b.cfg.Now()}
 	err := c.run()
-	if err != nil {
-		c.out.Decision.Allowed = false
+	r, rerr := c.author(err)
+	if rerr != nil && err == nil {
+		err = &Error{Reason: ReasonLogUnavailable, Err: rerr}
+		c.write, c.out.Client = nil, Client{}
+		r, _ = c.author(err)
 	}
-	if rerr := c.record(err); rerr != nil && err == nil {
+	if c.write != nil {
+		c.write()
+	}
+	if rerr := c.keep(r, err); rerr != nil && err == nil {
 		err = &Error{Reason: ReasonLogUnavailable, Err: rerr}
 	}
 	if err != nil {
-		return c.out, err
+		c.out.Decision.Allowed = false
 	}
-	return c.out, nil
+	return c.out, err
 }
 
 // call is one Admit under way.
@@ -81,7 +88,8 @@ type call struct {
 	row     Client // the stored row, when live is set
 	live    bool   // row is a client that lives now
 	doc     parsed // the document to judge
-	changes bool   // this call staged a change of state
+	ended   bool   // this call staged an end: of a client or of its document's use
+	write   func() // stages the client of an admission, once its record is authored
 	phases  []decisionlog.Phase
 	input   Input // of the last phase asked
 	metrics map[string]int64
@@ -106,7 +114,7 @@ func (c *call) run() error {
 		if !cimd.LooksLikeURL(c.req.ClientID) {
 			return Refuse(ReasonClientIDUnknown, "client_id is no URL and no stored client has it")
 		}
-		return fromCIMD(err)
+		return malformed(err)
 	}
 	c.id = id
 	if c.policy, c.out.Epoch, err = c.b.active(c.ctx, c.u); err != nil {
@@ -154,11 +162,22 @@ func (c *call) start() error {
 	if err := c.obtain(d); err != nil {
 		return err
 	}
+	err := c.judge()
+	if err != nil && c.live && c.row.DocumentSHA256 != c.doc.SHA256 {
+		// The host has published another document. It is not stored, since it
+		// was refused; the one before must not outlive it by the host's trouble.
+		c.endUsability()
+	}
+	return err
+}
+
+// judge asks about the document in hand and stages the client.
+func (c *call) judge() error {
 	if err := c.matchRedirect(); err != nil {
 		return err
 	}
 	c.describeDocument()
-	d = c.ask(PhaseDocument, &c.doc.Document)
+	d := c.ask(PhaseDocument, &c.doc.Document)
 	if !d.Allowed {
 		if redirectable(d.Reason) {
 			c.out.RedirectURI = c.input.Request.RedirectURI
@@ -183,11 +202,7 @@ func redirectable(r Reason) bool {
 func (c *call) matchRedirect() error {
 	uri, registered, ok := cimd.MatchRedirect(c.doc.Document.RedirectURIs, c.req.RedirectURI)
 	if !ok {
-		sent := "(absent)"
-		if c.req.RedirectURI != nil {
-			sent = *c.req.RedirectURI
-		}
-		return Refuse(ReasonRedirectMismatch, "redirect_uri %.300q is not one of %.900q", sent, c.doc.Document.RedirectURIs)
+		return Refuse(ReasonRedirectMismatch, "redirect_uri %s is not one of %.900q", c.redirectSent(), strings.Join(c.doc.Document.RedirectURIs, " "))
 	}
 	r, err := cimd.ClassifyRedirect(uri, c.id)
 	if err != nil {
@@ -197,6 +212,19 @@ func (c *call) matchRedirect() error {
 	c.input.Request.RedirectURI = uri
 	c.input.Request.Redirect = RedirectInput{Kind: r.Kind, Host: r.Host, Relation: r.Relation}
 	return nil
+}
+
+// redirectSent shows redirect_uri to the operator, by its digest where it is
+// none.
+func (c *call) redirectSent() string {
+	sent := c.req.RedirectURI
+	if sent == nil {
+		return "(absent)"
+	}
+	if _, err := cimd.ClassifyRedirect(*sent, c.id); err != nil {
+		return digest(*sent)
+	}
+	return fmt.Sprintf("%.300q", *sent)
 }
 
 // proceed asks the user phase about the stored document.
@@ -217,7 +245,7 @@ func (c *call) proceed() error {
 	c.doc = parsed{Parsed: p, from: "store", body: c.row.Published, fetchedAt: c.row.FetchedAt}
 	c.input = c.baseInput(c.req.Facts)
 	c.describeDocument()
-	c.input.User = *c.req.Person
+	c.input.User = totalUser(*c.req.Person)
 	d := c.ask(PhaseUser, &c.doc.Document)
 	c.out.Client, c.out.RedirectURI = c.row, c.req.Facts.RedirectURI
 	if !d.Allowed {
@@ -233,7 +261,7 @@ func (c *call) proceed() error {
 func (c *call) ask(p Phase, doc *cimd.Document) Decision {
 	c.input.Phase = p
 	d := c.policy.Decide(c.ctx, Query{Input: c.input, Document: doc, Offer: c.b.cfg.Offer})
-	c.input.Effective = d.Effective
+	c.input.Effective = totalEffective(d.Effective)
 	c.out.Decision, c.out.Request = d, c.input.Request
 	c.metrics["timer_decide_"+string(p)+"_ns"] = d.Took.Nanoseconds()
 	c.phases = append(c.phases, decisionlog.Phase{
@@ -241,26 +269,6 @@ func (c *call) ask(p Phase, doc *cimd.Document) Decision {
 		NearestMiss: d.NearestMiss, Candidates: d.Candidates, Denials: d.Denials, Warnings: d.Warnings,
 	})
 	return d
-}
-
-// refusal turns a denial into the error that strangers and operators see.
-func refusal(d Decision) *Error {
-	msg := d.Detail
-	if msg == "" && len(d.Denials) > 0 {
-		msg = d.Denials[0].Message
-	}
-	return &Error{Reason: d.Reason, Detail: d.UserMessage, Err: errText(msg)}
-}
-
-// errText is an operator's sentence as an error.
-type errText string
-
-// Error implements error.
-func (e errText) Error() string { return string(e) }
-
-// fromCIMD gives a form error its reason.
-func fromCIMD(err error) *Error {
-	return &Error{Reason: cimdReason(err), Err: err}
 }
 
 // namesPort reports whether a winning pattern spells out a port.

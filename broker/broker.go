@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -79,6 +80,9 @@ func New(cfg Config) (*Broker, error) {
 	case cfg.Now == nil:
 		return nil, errors.New("broker: no clock")
 	}
+	if _, err := json.Marshal(cfg.Facts); err != nil {
+		return nil, fmt.Errorf("broker: facts: %w", err)
+	}
 	if cfg.Zone == nil {
 		cfg.Zone = time.UTC
 	}
@@ -115,6 +119,7 @@ func (b *Broker) Activate(ctx context.Context, p Policy, source string, u Unit, 
 		if err != nil {
 			return err
 		}
+		u.RequireEpoch(epoch)
 		u.Activate(p.Revision())
 		u.Append(decisionlog.Record{
 			DecisionID: NewID(), Timestamp: b.cfg.Now(), Event: "policy.activated", Outcome: decisionlog.OutcomeDone,

@@ -2,17 +2,13 @@ package broker
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
 
 	"guestlist/broker/cimd"
-	"guestlist/broker/decisionlog"
 )
 
 // baseInput fills what every phase knows.
@@ -28,8 +24,8 @@ func (c *call) baseInput(facts RequestInput) Input {
 		ClientID: c.id.String(), Facts: c.b.cfg.Facts, Client: describeID(c.id, c.live), Request: facts,
 		Redirects: []cimd.Redirect{}, Published: map[string]any{},
 		Provenance: ProvenanceInput{Changed: []string{}},
-		Effective:  Effective{AuthMethods: []string{}, GrantTypes: []string{}, ResponseTypes: []string{}, Scopes: []string{}, Resources: []string{}},
-		User:       UserInput{Groups: []string{}, Claims: map[string]any{}, AMR: []string{}},
+		Effective:  totalEffective(Effective{}),
+		User:       totalUser(UserInput{}),
 		Grant:      GrantInput{Scopes: []string{}, Resources: []string{}},
 		Now:        NowInput{Scopes: []string{}, Resources: []string{}},
 	}
@@ -41,6 +37,23 @@ func list(v []string) []string {
 		return []string{}
 	}
 	return v
+}
+
+// totalEffective is e without nil lists.
+func totalEffective(e Effective) Effective {
+	return Effective{
+		AuthMethods: list(e.AuthMethods), GrantTypes: list(e.GrantTypes), ResponseTypes: list(e.ResponseTypes),
+		Scopes: list(e.Scopes), Resources: list(e.Resources),
+	}
+}
+
+// totalUser is u without nil lists and maps.
+func totalUser(u UserInput) UserInput {
+	u.Groups, u.AMR = list(u.Groups), list(u.AMR)
+	if u.Claims == nil {
+		u.Claims = map[string]any{}
+	}
+	return u
 }
 
 // describeID takes the identifier apart for policies.
@@ -62,7 +75,7 @@ func (c *call) describeDocument() {
 		}
 	}
 	c.input.Provenance = ProvenanceInput{
-		SHA256: doc.SHA256, FetchedAt: doc.fetchedAt.UTC(), Age: int64(c.now.Sub(doc.fetchedAt).Seconds()),
+		SHA256: doc.SHA256, FetchedAt: doc.fetchedAt.UTC(), Age: max(0, int64(c.now.Sub(doc.fetchedAt).Seconds())),
 		From: doc.from, Bytes: len(doc.body), Changed: []string{},
 	}
 	if c.live && c.row.DocumentSHA256 != doc.SHA256 {
@@ -93,98 +106,6 @@ func members(d cimd.Document) map[string]any {
 	out := map[string]any{}
 	if b, err := json.Marshal(d); err == nil {
 		json.NewDecoder(bytes.NewReader(b)).Decode(&out)
-	}
-	return out
-}
-
-// record authors the one record of this call: in the unit when state changes,
-// else for the batch.
-func (c *call) record(err error) error {
-	d := c.out.Decision
-	r := decisionlog.Record{
-		DecisionID: NewID(), Timestamp: c.now, Event: "admission.decided", RequestID: c.req.RequestID,
-		Path: Contract, Revision: c.out.Revision, Epoch: c.out.Epoch, Registration: string(RegistrationCIMD),
-		Phase: string(d.Phase), Policy: d.Winner, Phases: c.phases, Cut: d.Cut, DocumentSHA256: c.doc.SHA256,
-		Metrics: c.metrics, Source: c.req.Facts.Source.IP, Labels: tags(d.Settings.Tags),
-	}
-	if c.policy != nil {
-		r.Engine = c.policy.Engine()
-	}
-	c.recordClient(&r)
-	if err := c.recordAnswer(&r, err); err != nil {
-		return err
-	}
-	if c.changes || c.req.Commits && err == nil {
-		c.u.Append(r)
-		return nil
-	}
-	return c.b.cfg.Later(r)
-}
-
-// recordClient names the client; one that could not be parsed leaves only a
-// digest and its length.
-func (c *call) recordClient(r *decisionlog.Record) {
-	if c.id.String() == "" {
-		sum := sha256.Sum256([]byte(c.req.ClientID))
-		r.ClientIDDigest = fmt.Sprintf("sha256:%s (%d bytes)", hex.EncodeToString(sum[:]), len(c.req.ClientID))
-		return
-	}
-	r.ClientID = c.id.String()
-	r.Incarnation = c.out.Client.Incarnation
-	if !c.out.Client.ExpiresAt.IsZero() {
-		t := c.out.Client.ExpiresAt.UTC()
-		r.ExpiresAt = &t
-	}
-	if c.req.Person != nil {
-		r.Subject = c.b.cfg.Pseudonym(c.req.Person.Sub)
-	}
-	if c.req.Bound != nil {
-		r.GrantID = c.req.Bound.GrantID
-	}
-}
-
-// recordAnswer fills outcome, settings, input and result.
-func (c *call) recordAnswer(r *decisionlog.Record, err error) error {
-	d := c.out.Decision
-	switch {
-	case err != nil:
-		r.Outcome, r.Reason, r.Detail = decisionlog.OutcomeRefused, string(ReasonOf(err)), err.Error()
-		r.PublicReason = string(ReasonOf(err).Public())
-	case c.out.Reused || c.req.Person != nil:
-		r.Outcome = decisionlog.OutcomeReused
-	default:
-		r.Outcome = decisionlog.OutcomeAdmitted
-	}
-	if len(c.phases) == 0 {
-		return nil
-	}
-	var jerr error
-	if r.Input, jerr = c.input.PhaseJSON(); jerr != nil {
-		return jerr
-	}
-	if !d.Matched() {
-		return nil
-	}
-	if r.Settings, jerr = json.Marshal(d.Settings); jerr != nil {
-		return jerr
-	}
-	if d.Phase != PhaseURL {
-		if r.Effective, jerr = json.Marshal(d.Effective); jerr != nil {
-			return jerr
-		}
-	}
-	r.Result, jerr = json.Marshal(map[string]any{"allow": err == nil, "policy": d.Winner, "denials": d.Denials})
-	return jerr
-}
-
-// tags turns a policy's tags into labels.
-func tags(t []string) map[string]string {
-	if len(t) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(t))
-	for _, v := range t {
-		out[v] = "true"
 	}
 	return out
 }

@@ -3,6 +3,10 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+
+	"guestlist/broker/cimd"
 )
 
 // Error is a refusal or a failure on its way to whoever asked.
@@ -51,3 +55,48 @@ var (
 	// is to be run again, at most three times in all.
 	ErrConflict = errors.New("decided under an older state")
 )
+
+// refusal turns a denial into the error that strangers and operators see.
+func refusal(d Decision) *Error {
+	msg := d.Detail
+	if msg == "" && len(d.Denials) > 0 {
+		msg = d.Denials[0].Message
+	}
+	return &Error{Reason: d.Reason, Detail: d.UserMessage, Err: errText(msg)}
+}
+
+// errText is an operator's sentence as an error.
+type errText string
+
+// Error implements error.
+func (e errText) Error() string { return string(e) }
+
+// malformed refuses a client_id by the rule it breaks and in the words of
+// package cimd, less the quotation: what is no identifier is a stranger's text
+// and leaves its digest alone (design §6).
+func malformed(err error) *Error {
+	var ce *cimd.Error
+	if !errors.As(err, &ce) {
+		return &Error{Reason: ReasonServerTrouble, Err: err}
+	}
+	_, words, _ := strings.Cut(ce.Detail, "\"")
+	quoted, err := strconv.QuotedPrefix("\"" + words)
+	if err != nil {
+		return Refuse(Reason(ce.Reason), "rule %s", ce.Rule)
+	}
+	return Refuse(Reason(ce.Reason), "%s: it%s", ce.Rule, ("\"" + words)[len(quoted):])
+}
+
+// fromCIMD gives the form error of a document its reason.
+func fromCIMD(err error) *Error {
+	return &Error{Reason: cimdReason(err), Err: err}
+}
+
+// cimdReason reads the reason of a form error.
+func cimdReason(err error) Reason {
+	var ce *cimd.Error
+	if errors.As(err, &ce) {
+		return Reason(ce.Reason)
+	}
+	return ReasonServerTrouble
+}

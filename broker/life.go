@@ -80,12 +80,13 @@ func (c *call) endUsability() {
 	row.UsableUntil, row.FreshUntil = c.now, c.now
 	c.u.RequireEpoch(c.out.Epoch)
 	c.u.UpdateClient(row)
-	c.changes = true
+	c.ended = true
 }
 
 // prune ends the client that this request met, with a record of its own in
 // the same commit.
 func (c *call) prune(reason Reason, why string) {
+	c.u.RequireEpoch(c.out.Epoch)
 	c.u.EndClient(c.row.ID, c.row.Incarnation, c.now, reason)
 	c.u.Append(decisionlog.Record{
 		DecisionID: NewID(), Timestamp: c.now, Event: "client.pruned", Outcome: decisionlog.OutcomePruned,
@@ -93,41 +94,67 @@ func (c *call) prune(reason Reason, why string) {
 		Engine: c.policy.Engine(), Epoch: c.out.Epoch, ClientID: c.row.ID, Registration: string(c.row.Registration),
 		Incarnation: c.row.Incarnation, DocumentSHA256: c.row.DocumentSHA256, Policy: c.row.Policy, Detail: why,
 	})
-	c.live, c.changes = false, true
+	c.live, c.ended = false, true
 }
 
-// stage writes the client's row when this request gave it a new life or a new
-// document; a fresh row is left alone.
+// stage prepares the client's row when this request gave it a new life or a
+// new document; a row that is reused at most lives longer.
 func (c *call) stage(d Decision) {
 	if c.doc.from == "store" {
-		c.out.Client, c.out.Reused = c.row, true
+		c.reuse(d.Settings)
 		return
 	}
 	row := Client{
 		ID: c.id.String(), Registration: RegistrationCIMD, Incarnation: c.row.Incarnation, CreatedAt: c.row.CreatedAt,
 		Document: c.doc.Document, DocumentSHA256: c.doc.SHA256, DocumentBytes: len(c.doc.body), Published: c.doc.body,
-		FetchedAt: c.doc.fetchedAt, FreshUntil: c.now.Add(c.doc.freshFor),
+		FetchedAt: c.doc.fetchedAt, FreshUntil: c.doc.fetchedAt.Add(c.freshFor(d.Settings)),
 		Policy: d.Winner, Tags: d.Settings.Tags, Revision: c.out.Revision,
 	}
 	row.UsableUntil = row.FreshUntil.Add(d.Settings.Document.StaleIfError.Std())
 	row.ExpiresAt = c.expiry(row, d.Settings)
-	c.u.RequireEpoch(c.out.Epoch)
+	write := c.u.UpdateClient
 	if c.live {
 		row.ExpiresAt = later(row.ExpiresAt, earlier(c.row.ExpiresAt, c.now.Add(d.Settings.ClientTTL.Std())))
-		c.u.UpdateClient(row)
 	} else {
-		row.Incarnation, row.CreatedAt = newIncarnation(), c.now
-		c.u.CreateClient(row)
+		row.Incarnation, row.CreatedAt, write = newIncarnation(), c.now, c.u.CreateClient
 	}
-	c.out.Client, c.changes = row, true
+	c.out.Client = row
+	c.write = func() {
+		c.u.RequireEpoch(c.out.Epoch)
+		write(row)
+	}
+}
+
+// reuse leaves the row alone as long as it outlives the flow that starts now.
+func (c *call) reuse(s Settings) {
+	c.out.Client, c.out.Reused = c.row, true
+	until := c.now.Add(min(c.flow(), s.ClientTTL.Std()))
+	if !until.After(c.row.ExpiresAt) {
+		return
+	}
+	c.out.Client.ExpiresAt = until
+	c.write = func() {
+		c.u.RequireEpoch(c.out.Epoch)
+		c.u.ExtendClient(c.row.ID, c.row.Incarnation, until)
+	}
+}
+
+// flow is how long a flow may take from its start to the exchange of its code.
+func (c *call) flow() time.Duration { return c.b.cfg.Lives.Ticket + c.b.cfg.Lives.Code }
+
+// freshFor bounds the freshness that the fetch was given by the settings of
+// the document phase, which may not have been known when it was fetched.
+func (c *call) freshFor(s Settings) time.Duration {
+	lim := c.limits(Decision{Settings: s})
+	return min(c.doc.freshFor, max(lim.Ceiling, lim.Floor))
 }
 
 // expiry is the end of the client's life: usable until, or the end of a flow
 // started at the last moment of freshness, whichever is later; never past
 // client_ttl. Grants move it forward by ExtendClient.
 func (c *call) expiry(row Client, s Settings) time.Time {
-	flow := row.FreshUntil.Add(c.b.cfg.Lives.Ticket + c.b.cfg.Lives.Code)
-	return earlier(later(row.UsableUntil, flow), c.now.Add(s.ClientTTL.Std()))
+	end := later(row.FreshUntil, c.now).Add(c.flow())
+	return earlier(later(row.UsableUntil, end), c.now.Add(s.ClientTTL.Std()))
 }
 
 // later returns the later of two times.
@@ -144,13 +171,4 @@ func earlier(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// cimdReason reads the reason of a form error.
-func cimdReason(err error) Reason {
-	var ce *cimd.Error
-	if errors.As(err, &ce) {
-		return Reason(ce.Reason)
-	}
-	return ReasonServerTrouble
 }

@@ -31,7 +31,7 @@ type Settings struct {
 type ScopeSettings struct {
 	Ceiling  []string `json:"ceiling"`  // nothing beyond this is granted
 	Default  []string `json:"default"`  // granted when the request names no scope
-	Unknown  string   `json:"unknown"`  // drop or reject what is beyond the ceiling
+	Unknown  string   `json:"unknown"`  // drop, or reject the request for, what is asked beyond the ceiling
 	Document string   `json:"document"` // advisory, or intersect: the document's scope is a ceiling too
 }
 

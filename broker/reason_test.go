@@ -1,0 +1,128 @@
+package broker_test
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+
+	"guestlist/broker"
+)
+
+// constants reads the string constants of one type from the source.
+func constants(t *testing.T, typ string) map[string]string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "reason.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if id, ok := spec.Type.(*ast.Ident); ok && id.Name == typ {
+			v, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[spec.Names[0].Name] = v
+		}
+		return true
+	})
+	return found
+}
+
+func TestEveryReasonIsDocumentedOnce(t *testing.T) {
+	publics := constants(t, "PublicReason")
+	if len(publics) != 8 {
+		t.Errorf("%d public reasons, want the 8 of design §8", len(publics))
+	}
+	known := map[broker.PublicReason]bool{}
+	for _, v := range publics {
+		known[broker.PublicReason(v)] = true
+	}
+	docs := map[broker.Reason]broker.ReasonDoc{}
+	meanings := map[string]broker.Reason{}
+	for _, d := range broker.Reasons() {
+		docs[d.Reason] = d
+		if other, twice := meanings[d.Meaning]; twice {
+			t.Errorf("%s and %s have one meaning", d.Reason, other)
+		}
+		meanings[d.Meaning] = d.Reason
+	}
+	names := map[broker.Reason]string{}
+	code := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
+	for name, v := range constants(t, "Reason") {
+		r := broker.Reason(v)
+		if other, twice := names[r]; twice {
+			t.Errorf("%s and %s are one reason, %s", name, other, r)
+		}
+		names[r] = name
+		d, ok := docs[r]
+		if !ok || d.Meaning == "" || d.Meaning != r.Meaning() || !known[d.Public] || d.Public != r.Public() {
+			t.Errorf("%s (%s) = %+v, want a row with a meaning and a known public reason", name, r, d)
+		}
+		if !code.MatchString(v) {
+			t.Errorf("%s = %q, want snake_case", name, v)
+		}
+	}
+	if len(names) == 0 || len(names) != len(docs) {
+		t.Errorf("%d constants and %d rows, want the same", len(names), len(docs))
+	}
+	if !slices.IsSortedFunc(broker.Reasons(), func(a, b broker.ReasonDoc) int {
+		return slices.Compare([]byte(a.Reason), []byte(b.Reason))
+	}) {
+		t.Error("Reasons() is not in alphabetical order")
+	}
+}
+
+// Strangers cannot read the guest list from the answers (design §8): what
+// tells a named client from an unnamed one before any fetch looks alike, and
+// so do all fetch failures.
+func TestPublicReasonsTellNothingApart(t *testing.T) {
+	alike := map[broker.PublicReason][]broker.Reason{
+		broker.PublicClientNotAdmitted: {broker.ReasonNoPolicyMatched, broker.ReasonPolicyDenied, broker.ReasonPolicyError,
+			broker.ReasonCIMDOff, broker.ReasonClientIDMalformed, broker.ReasonClientIDUnknown},
+		broker.PublicDocumentUnavailable: {broker.ReasonFetchBlockedAddress, broker.ReasonFetchDNS, broker.ReasonFetchTimeout,
+			broker.ReasonFetchTLS, broker.ReasonFetchConnect, broker.ReasonFetchStatus, broker.ReasonFetchRedirect,
+			broker.ReasonFetchContentType, broker.ReasonFetchEncoding, broker.ReasonFetchTooLarge, broker.ReasonFetchFailed},
+		broker.PublicServerTrouble: {broker.ReasonStoreUnavailable, broker.ReasonLogUnavailable, "never_heard_of"},
+	}
+	for public, reasons := range alike {
+		for _, r := range reasons {
+			if got := r.Public(); got != public {
+				t.Errorf("%s.Public() = %s, want %s (B35)", r, got, public)
+			}
+		}
+	}
+}
+
+func TestReasonOf(t *testing.T) {
+	cause := errors.New("cause")
+	e := &broker.Error{Reason: broker.ReasonPolicyDenied, Detail: "detail", Err: cause}
+	for _, test := range []struct {
+		err  error
+		want broker.Reason
+	}{
+		{e, broker.ReasonPolicyDenied},
+		{fmt.Errorf("step: %w", e), broker.ReasonPolicyDenied},
+		{cause, broker.ReasonServerTrouble},
+	} {
+		if got := broker.ReasonOf(test.err); got != test.want {
+			t.Errorf("ReasonOf(%v) = %s, want %s", test.err, got, test.want)
+		}
+	}
+	if got, want := e.Error(), "policy_denied: detail: cause"; got != want || !errors.Is(e, cause) {
+		t.Errorf("Error() = %q, want %q and its cause inside", got, want)
+	}
+	if d := broker.Refuse(broker.ReasonPolicyDenied, "secret of the operator").Detail; d != "" {
+		t.Errorf("Refuse().Detail = %q, want nothing for strangers", d)
+	}
+}

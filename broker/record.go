@@ -1,0 +1,122 @@
+package broker
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"guestlist/broker/decisionlog"
+)
+
+// author writes the one record of this call. With an error it is the record
+// still, less what could not be written as JSON.
+func (c *call) author(err error) (decisionlog.Record, error) {
+	d := c.out.Decision
+	r := decisionlog.Record{
+		DecisionID: NewID(), Timestamp: c.now.UTC(), Event: "admission.decided", RequestID: c.req.RequestID,
+		Path: Contract, Revision: c.out.Revision, Epoch: c.out.Epoch, Registration: string(RegistrationCIMD),
+		Phase: string(d.Phase), Policy: d.Winner, Phases: c.phases, Cut: d.Cut, DocumentSHA256: c.doc.SHA256,
+		Metrics: c.metrics, Source: c.req.Facts.Source.IP, Labels: tags(d.Settings.Tags),
+	}
+	if c.policy != nil {
+		r.Engine = c.policy.Engine()
+	}
+	c.recordClient(&r)
+	c.recordOutcome(&r, err)
+	return r, c.recordAnswer(&r, err)
+}
+
+// keep puts the record into the unit when state changes or the step commits
+// anyway, else into the batch.
+func (c *call) keep(r decisionlog.Record, err error) error {
+	if c.ended || c.write != nil || c.req.Commits && err == nil {
+		c.u.Append(r)
+		return nil
+	}
+	return c.b.cfg.Later(r)
+}
+
+// recordClient names the client; one that could not be parsed leaves only a
+// digest and its length.
+func (c *call) recordClient(r *decisionlog.Record) {
+	if c.id.String() == "" {
+		r.ClientIDDigest = digest(c.req.ClientID)
+		return
+	}
+	r.ClientID = c.id.String()
+	r.Incarnation = c.out.Client.Incarnation
+	if !c.out.Client.ExpiresAt.IsZero() {
+		t := c.out.Client.ExpiresAt.UTC()
+		r.ExpiresAt = &t
+	}
+	if c.req.Person != nil {
+		r.Subject = c.b.cfg.Pseudonym(c.req.Person.Sub)
+	}
+	if c.req.Bound != nil {
+		r.GrantID = c.req.Bound.GrantID
+	}
+}
+
+// recordOutcome says what came of the call.
+func (c *call) recordOutcome(r *decisionlog.Record, err error) {
+	switch {
+	case err != nil:
+		r.Outcome, r.Reason, r.Detail = decisionlog.OutcomeRefused, string(ReasonOf(err)), err.Error()
+		r.PublicReason = string(ReasonOf(err).Public())
+	case c.out.Reused || c.req.Person != nil:
+		r.Outcome = decisionlog.OutcomeReused
+	default:
+		r.Outcome = decisionlog.OutcomeAdmitted
+	}
+}
+
+// recordAnswer fills input, settings, effective and result. The error names what
+// could not be written.
+func (c *call) recordAnswer(r *decisionlog.Record, err error) error {
+	if len(c.phases) == 0 {
+		return nil
+	}
+	d := c.out.Decision
+	var errs []error
+	put := func(to *json.RawMessage, v any) {
+		b, jerr := json.Marshal(v)
+		if jerr != nil {
+			errs = append(errs, jerr)
+			return
+		}
+		*to = b
+	}
+	in, jerr := c.input.PhaseJSON()
+	if jerr != nil {
+		errs = append(errs, jerr)
+	}
+	r.Input = in
+	if d.Matched() {
+		put(&r.Settings, d.Settings)
+		if d.Phase != PhaseURL {
+			put(&r.Effective, d.Effective)
+		}
+		put(&r.Result, map[string]any{"allow": err == nil, "policy": d.Winner, "denials": d.Denials})
+	}
+	return errors.Join(errs...)
+}
+
+// digest stands for what must not be shown: SHA-256 and length.
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return fmt.Sprintf("sha256:%s (%d bytes)", hex.EncodeToString(sum[:]), len(s))
+}
+
+// tags turns a policy's tags into labels.
+func tags(t []string) map[string]string {
+	if len(t) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(t))
+	for _, v := range t {
+		out[v] = "true"
+	}
+	return out
+}

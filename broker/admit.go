@@ -20,6 +20,7 @@ type Request struct {
 	Fault       *Error       // a fault of the request that may be told by redirect once the redirect URI is proven
 	Person      *UserInput   // set: the user phase is asked, about the stored document
 	Bound       *Bound       // set with Person: what the request was approved with
+	Refresh     *Refresh     // set with Person: the refresh phase is asked instead of the user phase
 	Commits     bool         // the step commits anyway when admitted, so the record goes with it
 }
 
@@ -28,6 +29,12 @@ type Bound struct {
 	Incarnation    uint64 // life of the client the flow started with
 	DocumentSHA256 string // empty: any document of that life
 	GrantID        string // for the record
+}
+
+// Refresh is what the refresh phase knows beside the frozen request.
+type Refresh struct {
+	Grant GrantInput // the grant the refresh token belongs to
+	Now   NowInput   // the present call
 }
 
 // Admission is a client that may act now.
@@ -48,8 +55,8 @@ type Admission struct {
 // empty afterwards the caller commits it, also when Admit returned an error: a
 // refusal may have met a client whose life is over.
 //
-// With a Person the user phase is asked about the stored document and nothing
-// is fetched; without, the request starts a flow. Errors are *Error. On an
+// With a Person the user or refresh phase is asked about the stored document
+// and nothing is fetched; without, the request starts a flow. Errors are *Error. On an
 // error Admission.RedirectURI tells whether a redirect is proven.
 //
 // Admit does not check PKCE, response_type or client authentication: those
@@ -227,7 +234,7 @@ func (c *call) redirectSent() string {
 	return fmt.Sprintf("%.300q", *sent)
 }
 
-// proceed asks the user phase about the stored document.
+// proceed asks the user or refresh phase about the stored document.
 func (c *call) proceed() error {
 	bound := c.req.Bound
 	switch {
@@ -246,7 +253,11 @@ func (c *call) proceed() error {
 	c.input = c.baseInput(c.req.Facts)
 	c.describeDocument()
 	c.input.User = totalUser(*c.req.Person)
-	d := c.ask(PhaseUser, &c.doc.Document)
+	phase := PhaseUser
+	if r := c.req.Refresh; r != nil {
+		phase, c.input.Grant, c.input.Now = PhaseRefresh, totalGrant(r.Grant), totalNow(r.Now)
+	}
+	d := c.ask(phase, &c.doc.Document)
 	c.out.Client, c.out.RedirectURI = c.row, c.req.Facts.RedirectURI
 	if !d.Allowed {
 		if d.Reason == ReasonNoPolicyMatched {

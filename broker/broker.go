@@ -64,6 +64,9 @@ type Broker struct {
 
 	mu     sync.RWMutex // held while a revision is swapped, so that policy and epoch are read together
 	policy Policy
+
+	seenMu sync.Mutex
+	seen   map[string]string // client identifier to the revision it was found alive under
 }
 
 // New checks cfg. Until the first Activate every admission is refused.

@@ -40,7 +40,8 @@ type Resource struct {
 	ID          string   // RFC 8707 resource identifier, becomes the audience
 	Name        string   // shown on the consent page
 	Scopes      []string // empty: every scope
-	TokenFormat string   // jwt
+	TokenFormat string   // jwt or opaque
+	SigningAlg  string   // ES256 or RS256; empty: ES256
 }
 
 // Decision is the answer of a Policy in one phase.

@@ -56,6 +56,18 @@ func totalUser(u UserInput) UserInput {
 	return u
 }
 
+// totalGrant is g without nil lists.
+func totalGrant(g GrantInput) GrantInput {
+	g.Scopes, g.Resources = list(g.Scopes), list(g.Resources)
+	return g
+}
+
+// totalNow is n without nil lists.
+func totalNow(n NowInput) NowInput {
+	n.Scopes, n.Resources = list(n.Scopes), list(n.Resources)
+	return n
+}
+
 // describeID takes the identifier apart for policies.
 func describeID(id cimd.ID, admittedBefore bool) ClientInput {
 	return ClientInput{

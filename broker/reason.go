@@ -57,6 +57,8 @@ const (
 	ReasonClientEnded           Reason = "client_ended"
 	ReasonCodeUnknown           Reason = "code_unknown"
 	ReasonGrantSpent            Reason = "grant_spent"
+	ReasonPersonGone            Reason = "person_gone"
+	ReasonResourceAuthFailed    Reason = "resource_authentication_failed"
 	ReasonRefreshUnknown        Reason = "refresh_token_unknown"
 	ReasonRefreshExpired        Reason = "refresh_token_expired"
 	ReasonRefreshReused         Reason = "refresh_reused"

@@ -56,6 +56,8 @@ var reasonDocs = map[Reason]ReasonDoc{
 	ReasonRefreshExpired:        {Public: PublicRequestInvalid, Meaning: "The refresh token was not used in time, or its family has reached the end of its life."},
 	ReasonRefreshReused:         {Public: PublicRequestInvalid, Meaning: "A refresh token was used again when its answer is no longer repeated; after its grace window the grant ends."},
 	ReasonTokenRevoked:          {Public: PublicRequestInvalid, Meaning: "The client revoked its token (RFC 7009); with a refresh token the grant ends."},
+	ReasonPersonGone:            {Public: PublicNotAllowedForYou, Meaning: "The person behind the grant is no longer in the people file, or is disabled."},
+	ReasonResourceAuthFailed:    {Public: PublicRequestInvalid, Meaning: "The caller of introspection is no configured resource with that name and secret."},
 	ReasonGrantEnded:            {Public: PublicRequestInvalid, Meaning: "The grant behind the code or token has ended."},
 	ReasonGrantEndedByPolicy:    {Public: PublicRequestInvalid, Meaning: "A denial with effect end_grant ended the grant."},
 	ReasonTicketInvalid:         {Public: PublicRequestInvalid, Meaning: "The waiting request is unknown, expired or belongs to another browser; start again from the application."},

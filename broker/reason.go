@@ -72,6 +72,7 @@ const (
 	ReasonSignInThrottled       Reason = "sign_in_throttled"
 	ReasonSignInRequired        Reason = "sign_in_required"
 	ReasonConsentRefused        Reason = "consent_refused"
+	ReasonConsentWithdrawn      Reason = "consent_withdrawn"
 	ReasonGroupRequired         Reason = "group_required"
 	ReasonStoreUnavailable      Reason = "store_unavailable"
 	ReasonLogUnavailable        Reason = "log_unavailable"

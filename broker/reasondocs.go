@@ -67,6 +67,7 @@ var reasonDocs = map[Reason]ReasonDoc{
 	ReasonSignInThrottled:       {Public: PublicTryLater, Meaning: "Too many sign-in attempts for this account or from this source."},
 	ReasonSignInRequired:        {Public: PublicSignInRequired, Meaning: "The session has ended; sign in again."},
 	ReasonConsentRefused:        {Public: PublicNotAllowedForYou, Meaning: "The person refused."},
+	ReasonConsentWithdrawn:      {Public: PublicRequestInvalid, Meaning: "The person took their consent back on the account page; the grant ended."},
 	ReasonGroupRequired:         {Public: PublicNotAllowedForYou, Meaning: "The person is in none of the groups that settings.require.groups names."},
 	ReasonStoreUnavailable:      {Public: PublicServerTrouble, Meaning: "The store could not be read or written."},
 	ReasonLogUnavailable:        {Public: PublicServerTrouble, Meaning: "The decision record could not be written, so nothing was allowed."},

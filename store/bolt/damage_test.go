@@ -31,6 +31,8 @@ func furnished(t *testing.T) string {
 	u.PutGrant(store.Grant{ID: "grant-1", ClientID: "https://a.example/c", Incarnation: 1, ExpiresAt: at})
 	u.PutCode(store.Code{Hash: "code-1", KeepUntil: at})
 	u.PutSession(store.Session{Hash: "session-1", ExpiresAt: at})
+	u.PutRefresh(store.Refresh{Hash: "refresh-1", GrantID: "grant-1", KeepUntil: at})
+	u.PutAccess(store.Access{Key: "access-1", GrantID: "grant-1", ExpiresAt: at})
 	u.Spend(store.SpendTicket, "ticket-1", at)
 	u.PutCursor("cursor-1", 1)
 	u.Append(decisionlog.Record{DecisionID: "decision-1", ClientID: "https://a.example/c", Timestamp: at, Detail: "detail"})
@@ -51,6 +53,8 @@ func reads(s *bolt.Store) map[string]func() error {
 		"grants":   func() error { _, _, err := s.Begin().Grant(ctx, "grant-1"); return err },
 		"codes":    func() error { _, _, err := s.Begin().Code(ctx, "code-1"); return err },
 		"sessions": func() error { _, _, err := s.Begin().Session(ctx, "session-1"); return err },
+		"refresh":  func() error { _, _, err := s.Begin().Refresh(ctx, "refresh-1"); return err },
+		"access":   func() error { _, _, err := s.Begin().Access(ctx, "access-1"); return err },
 		"spent":    func() error { _, err := s.Begin().Spent(ctx, store.SpendTicket, "ticket-1"); return err },
 		"cursors":  func() error { _, err := s.Begin().Cursor(ctx, "cursor-1"); return err },
 		"records":  func() error { _, err := s.Records(ctx, store.RecordQuery{}); return err },
@@ -58,6 +62,7 @@ func reads(s *bolt.Store) map[string]func() error {
 			_, err := s.Records(ctx, store.RecordQuery{DecisionID: "decision-1"})
 			return err
 		},
+		"grants_listed": func() error { _, err := s.Grants(ctx, store.GrantQuery{}); return err },
 		"grants_by_client": func() error {
 			u := s.Begin()
 			u.EndClient("https://a.example/c", 1, at, "gone")
@@ -155,8 +160,8 @@ func TestDamagedRowHurtsItsUnitOnly(t *testing.T) {
 	}
 	// The sweep goes round it and says so.
 	n, err := s.Sweep(t.Context(), at.Add(2*store.GrantKept), 100)
-	if n != 3 || !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), `"grant-1"`) {
-		t.Errorf("Sweep() = %d, %v, want 3 and the damaged grant", n, err)
+	if n != 5 || !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), `"grant-1"`) {
+		t.Errorf("Sweep() = %d, %v, want 5 and the damaged grant", n, err)
 	}
 }
 

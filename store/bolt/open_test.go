@@ -89,6 +89,21 @@ func TestOpenRefuses(t *testing.T) {
 		{"bucket missing", func(t *testing.T, path string) {
 			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("spent")) })
 		}, "bucket spent is missing"},
+		{"tokens missing", func(t *testing.T, path string) {
+			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("refresh")) })
+		}, "bucket refresh is missing"},
+		{"earlier format with a bucket missing", func(t *testing.T, path string) {
+			former(t, path)
+			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("codes")) })
+		}, "bucket codes is missing"},
+		{"earlier format with a damaged grant", func(t *testing.T, path string) {
+			former(t, path)
+			edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("grants")).Put([]byte("g"), []byte("x")) })
+		}, `bucket grants, key "g"`},
+		{"earlier format with a damaged record", func(t *testing.T, path string) {
+			former(t, path)
+			edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("records")).Put([]byte("r"), []byte("x")) })
+		}, `bucket records, key "r"`},
 		{"state missing", func(t *testing.T, path string) {
 			edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("state")) })
 		}, `key "state"`},

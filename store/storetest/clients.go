@@ -198,3 +198,51 @@ func clientExtended(e *env) {
 		e.Error("ExtendClient made a row")
 	}
 }
+
+func clientUpdateExtended(e *env) {
+	stored, later, latest := moment(24*time.Hour), moment(48*time.Hour), moment(72*time.Hour)
+	extend := func(until time.Time) func(store.Unit) {
+		return func(u store.Unit) { u.ExtendClient(clientID, 1, until) }
+	}
+	for _, test := range []struct {
+		name      string
+		read      bool
+		given     time.Time
+		meanwhile func(store.Unit)
+		own       func(store.Unit) // staged before the update
+		want      time.Time
+	}{
+		{"not moved, earlier", true, moment(time.Hour), nil, nil, moment(time.Hour)},
+		{"not moved, later", true, later, nil, nil, later},
+		{"extended, given what was read", true, stored, extend(later), nil, later},
+		{"extended, given an earlier one", true, moment(time.Hour), extend(later), nil, later},
+		{"extended, given a later one", true, latest, extend(later), nil, latest},
+		{"extended by the same unit", true, stored, nil, extend(later), later},
+		{"extended, never read", false, moment(time.Hour), extend(later), nil, moment(time.Hour)},
+	} {
+		e.must(func(u store.Unit) { u.CreateClient(newClient(clientID, 1)) })
+		u := e.s.Begin()
+		if test.read {
+			if _, _, err := u.Client(context.Background(), clientID); err != nil {
+				e.Fatal(err)
+			}
+		}
+		if test.own != nil {
+			test.own(u)
+		}
+		want := newClient(clientID, 1)
+		want.Revision, want.ExpiresAt = "r2", test.given
+		u.UpdateClient(want)
+		if test.meanwhile != nil {
+			e.must(test.meanwhile)
+		}
+		if err := e.s.Commit(context.Background(), u); err != nil {
+			e.Fatalf("%s: Commit() = %v", test.name, err)
+		}
+		want.ExpiresAt = test.want
+		if got, _ := e.client(clientID); !reflect.DeepEqual(got, want) {
+			e.Errorf("%s: Client() = %+v, want %+v", test.name, got, want)
+		}
+		e.must(func(u store.Unit) { u.EndClient(clientID, 1, moment(0), "gone") })
+	}
+}

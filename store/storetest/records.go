@@ -56,15 +56,24 @@ func recordSeq(e *env) {
 	}
 }
 
-func recordQueries(e *env) {
-	for i, change := range []func(*decisionlog.Record){
+// queried are the records that queries look for, as changes of a plain one.
+func queried() []func(*decisionlog.Record) {
+	return []func(*decisionlog.Record){
 		func(r *decisionlog.Record) {},
 		func(r *decisionlog.Record) { r.ClientID, r.RequestID = "https://other.example/c", "req-1" },
 		func(r *decisionlog.Record) { r.GrantID, r.RequestID = "g", "req-1" },
 		func(r *decisionlog.Record) { r.Event = "token.issued"; r.GrantID = "g" },
 		func(r *decisionlog.Record) { r.Outcome, r.Reason = decisionlog.OutcomeRefused, "policy_denied" },
 		func(r *decisionlog.Record) { r.ClientID = clientID + "x"; r.DecisionID = "chosen" },
-	} {
+		func(r *decisionlog.Record) {
+			r.ClientID, r.RequestID, r.LastRequestID, r.Count = "", "first", "last", 9
+		},
+		func(r *decisionlog.Record) { r.ClientID, r.RequestID, r.LastRequestID, r.Count = "", "last", "last", 1 },
+	}
+}
+
+func recordQueries(e *env) {
+	for i, change := range queried() {
 		r := newRecord(name("d", i))
 		r.Timestamp = moment(time.Duration(i) * time.Minute)
 		change(&r)
@@ -75,19 +84,23 @@ func recordQueries(e *env) {
 		q    store.RecordQuery
 		want []uint64
 	}{
-		{"all", store.RecordQuery{}, []uint64{1, 2, 3, 4, 5, 6}},
-		{"newest", store.RecordQuery{Newest: true}, []uint64{6, 5, 4, 3, 2, 1}},
-		{"newest two", store.RecordQuery{Newest: true, Limit: 2}, []uint64{6, 5}},
+		{"all", store.RecordQuery{}, []uint64{1, 2, 3, 4, 5, 6, 7, 8}},
+		{"newest", store.RecordQuery{Newest: true}, []uint64{8, 7, 6, 5, 4, 3, 2, 1}},
+		{"newest two", store.RecordQuery{Newest: true, Limit: 2}, []uint64{8, 7}},
 		{"first two", store.RecordQuery{Limit: 2}, []uint64{1, 2}},
-		{"behind 4", store.RecordQuery{After: 4}, []uint64{5, 6}},
-		{"behind 4, newest", store.RecordQuery{After: 4, Newest: true}, []uint64{6, 5}},
-		{"behind all", store.RecordQuery{After: 6}, nil},
+		{"behind 6", store.RecordQuery{After: 6}, []uint64{7, 8}},
+		{"behind 6, newest", store.RecordQuery{After: 6, Newest: true}, []uint64{8, 7}},
+		{"behind all", store.RecordQuery{After: 8}, nil},
 		{"request", store.RecordQuery{RequestID: "req-1"}, []uint64{2, 3}},
 		{"request, newest", store.RecordQuery{RequestID: "req-1", Newest: true}, []uint64{3, 2}},
 		{"request, behind 2", store.RecordQuery{RequestID: "req-1", After: 2}, []uint64{3}},
 		{"request, behind 2, newest", store.RecordQuery{RequestID: "req-1", After: 2, Newest: true}, []uint64{3}},
 		{"request unknown", store.RecordQuery{RequestID: "req"}, nil},
 		{"request unknown, newest", store.RecordQuery{RequestID: "req-1x", Newest: true}, nil},
+		{"first request of a summary", store.RecordQuery{RequestID: "first"}, []uint64{7}},
+		{"last request of a summary", store.RecordQuery{RequestID: "last"}, []uint64{7, 8}},
+		{"last request of a summary, newest", store.RecordQuery{RequestID: "last", Newest: true, Limit: 1}, []uint64{8}},
+		{"last request of a summary, with another member", store.RecordQuery{RequestID: "last", DecisionID: "d006"}, []uint64{7}},
 		{"decision", store.RecordQuery{DecisionID: "chosen"}, []uint64{6}},
 		{"decision, newest", store.RecordQuery{DecisionID: "d000", Newest: true}, []uint64{1}},
 		{"client", store.RecordQuery{ClientID: clientID}, []uint64{1, 3, 4, 5}},
@@ -96,7 +109,7 @@ func recordQueries(e *env) {
 		{"event", store.RecordQuery{Event: "token.issued"}, []uint64{4}},
 		{"outcome", store.RecordQuery{Outcome: decisionlog.OutcomeRefused}, []uint64{5}},
 		{"reason", store.RecordQuery{Reason: "policy_denied", Newest: true, Limit: 1}, []uint64{5}},
-		{"since is at or after", store.RecordQuery{Since: moment(4 * time.Minute)}, []uint64{5, 6}},
+		{"since is at or after", store.RecordQuery{Since: moment(4 * time.Minute)}, []uint64{5, 6, 7, 8}},
 		{"until is before", store.RecordQuery{Until: moment(time.Minute)}, []uint64{1}},
 		{"several members", store.RecordQuery{ClientID: clientID, GrantID: "g", Event: "token.issued"}, []uint64{4}},
 		{"members that do not meet", store.RecordQuery{RequestID: "req-1", Event: "token.issued"}, nil},

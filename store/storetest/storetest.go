@@ -27,10 +27,24 @@ type Opener func(t *testing.T, dir string) store.Store
 
 // Run tests the store that open opens.
 func Run(t *testing.T, open Opener) {
-	for _, test := range []struct {
-		name string
-		run  func(*env)
-	}{
+	for _, test := range suite() {
+		t.Run(test.name, func(t *testing.T) {
+			e := &env{T: t, open: open, dir: t.TempDir()}
+			e.s = open(t, e.dir)
+			t.Cleanup(func() { e.s.Close() })
+			test.run(e)
+		})
+	}
+}
+
+// conformance is one test of the suite.
+type conformance struct {
+	name string
+	run  func(*env)
+}
+
+func suite() []conformance {
+	return []conformance{
 		{"client rows", clientRows},
 		{"client rows: identifiers with any character (B22)", clientNames},
 		{"client rows: listed in order", clientList},
@@ -38,6 +52,7 @@ func Run(t *testing.T, open Opener) {
 		{"client rows: an old incarnation touches nothing", clientIncarnation},
 		{"client rows: ended and created in one unit", clientReplaced},
 		{"client rows: extension is a maximum", clientExtended},
+		{"client rows: an update does not undo an extension", clientUpdateExtended},
 		{"epoch and revision", epoch},
 		{"epoch: a conflict is run again", epochRerun},
 		{"epoch: no commit decided under an older one", epochRace},
@@ -47,6 +62,17 @@ func Run(t *testing.T, open Opener) {
 		{"grants: end once and for ever", grants},
 		{"grants: end with their client", grantsOfClient},
 		{"grants: touching is a maximum", grantTouched},
+		{"grants: listed newest first", grantList},
+		{"grants: long lists", grantListLong},
+		{"refresh: rows", refreshRows},
+		{"refresh: the grant remembers the last", refreshedAt},
+		{"refresh: 16 spenders of one token", refreshRace},
+		{"refresh: 40 callers repeat an answer 20 times", refreshRepeats},
+		{"refresh: grace window on the boundary", refreshGrace},
+		{"refresh: grace window closed", refreshClosed},
+		{"refresh: a spent token is kept and recognised", refreshKept},
+		{"refresh: nothing is spent once the grant ended", refreshGrantEnds},
+		{"access: rows, ended for ever", accessRows},
 		{"sessions and cursors", sessions},
 		{"units: staged writes are not seen", unseen},
 		{"units: nothing of a failed one is visible", nothingLeft},
@@ -61,13 +87,6 @@ func Run(t *testing.T, open Opener) {
 		{"sweep: on the boundary", sweepBoundary},
 		{"sweep: at most so many", sweepMax},
 		{"probe and health", probe},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			e := &env{T: t, open: open, dir: t.TempDir()}
-			e.s = open(t, e.dir)
-			t.Cleanup(func() { e.s.Close() })
-			test.run(e)
-		})
 	}
 }
 

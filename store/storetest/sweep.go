@@ -39,12 +39,17 @@ func (e *env) sweepable() {
 		u.PutGrant(expired)
 		u.PutGrant(ended)
 		u.PutGrant(touched)
+		unspent, access := newRefresh("r"), newAccess("k")
+		unspent.KeepUntil, access.ExpiresAt = moment(4*time.Hour), moment(5*time.Hour)
+		u.PutRefresh(unspent)
+		u.PutAccess(access)
 	})
 	e.must(func(u store.Unit) {
 		u.PutSession(store.Session{Hash: "longer", ExpiresAt: moment(3 * time.Hour)})
 		u.EndGrant("ended", moment(2*time.Hour), "gone")
 		u.TouchGrant("touched", moment(0), moment(3*time.Hour))
 		u.SpendCode("h", moment(0))
+		u.EndAccess("k", moment(0))
 	})
 }
 
@@ -55,6 +60,8 @@ func sweepBoundary(e *env) {
 		"session put again":  func() bool { return !e.session("longer") },
 		"spent code":         func() bool { _, ok := e.code("h"); return !ok },
 		"spent mark":         func() bool { return !e.spent("t") },
+		"refresh token":      func() bool { _, ok := e.refresh("r"); return !ok },
+		"access token":       func() bool { _, ok := e.access("k"); return !ok },
 		"grant that expired": func() bool { _, ok := e.grant("expired"); return !ok },
 		"grant that ended":   func() bool { _, ok := e.grant("ended"); return !ok },
 		"grant touched":      func() bool { _, ok := e.grant("touched"); return !ok },
@@ -67,6 +74,8 @@ func sweepBoundary(e *env) {
 		{"spent code", moment(time.Hour)},
 		{"spent mark", moment(2 * time.Hour)},
 		{"session put again", moment(3 * time.Hour)},
+		{"refresh token", moment(4 * time.Hour)},
+		{"access token", moment(5 * time.Hour)},
 		{"grant that expired", moment(time.Hour).Add(store.GrantKept)},
 		{"grant that ended", moment(2 * time.Hour).Add(store.GrantKept)},
 		{"grant touched", moment(3 * time.Hour).Add(store.GrantKept)},

@@ -24,6 +24,8 @@ func unseen(e *env) {
 	u.CreateClient(newClient(clientID, 1))
 	u.PutGrant(newGrant("g", 1))
 	u.PutCode(newCode("h"))
+	u.PutRefresh(newRefresh("r"))
+	u.PutAccess(newAccess("k"))
 	u.Spend(store.SpendTicket, "t", moment(0))
 	if u.Empty() {
 		e.Error("a unit with writes is empty")
@@ -33,8 +35,11 @@ func unseen(e *env) {
 	_, grant, err2 := u.Grant(ctx, "g")
 	_, code, err3 := u.Code(ctx, "h")
 	spent, err4 := u.Spent(ctx, store.SpendTicket, "t")
-	if err := errors.Join(err1, err2, err3, err4); err != nil || client || grant || code || spent {
-		e.Errorf("reads see staged writes: client %v, grant %v, code %v, spent %v, %v", client, grant, code, spent, err)
+	_, refresh, err5 := u.Refresh(ctx, "r")
+	_, access, err6 := u.Access(ctx, "k")
+	seen := []bool{client, grant, code, spent, refresh, access}
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil || slices.Contains(seen, true) {
+		e.Errorf("reads see staged writes: client, grant, code, spent, refresh, access = %v, %v", seen, err)
 	}
 	c := newClient(clientID, 1)
 	v := e.s.Begin()
@@ -53,7 +58,11 @@ func nothingLeft(e *env) {
 		u.Spend(store.SpendTicket, "spent", moment(0))
 		u.PutGrant(newGrant("live", 1))
 		u.CreateClient(newClient(clientID, 1))
+		u.PutRefresh(newRefresh("unspent"))
+		u.PutRefresh(newRefresh("graced"))
+		u.PutAccess(newAccess("kept"))
 	})
+	e.must(func(u store.Unit) { u.SpendRefresh("graced", newUse("s")) })
 	before := e.epoch()
 	stage := func(u store.Unit) {
 		u.CreateClient(newClient("https://other.example/c", 1))
@@ -62,22 +71,51 @@ func nothingLeft(e *env) {
 		u.Spend(store.SpendTicket, "t", moment(0))
 		u.PutSession(store.Session{Hash: "s", ExpiresAt: moment(0)})
 		u.EndGrant("live", moment(0), "gone")
+		u.PutRefresh(newRefresh("r"))
+		u.SpendRefresh("unspent", newUse("r"))
+		u.RepeatRefresh("graced", moment(0), 20)
+		u.CloseGrace("graced")
+		u.PutAccess(newAccess("k"))
+		u.EndAccess("kept", moment(0))
 		u.ExtendClient(clientID, 1, moment(1000*time.Hour))
 		u.PutCursor("file", 3)
 		u.Activate("r")
 		u.Append(newRecord("d"))
 	}
 	for what, lose := range map[string]func(store.Unit){
-		"spend": func(u store.Unit) { u.Spend(store.SpendTicket, "spent", moment(0)) },
-		"code":  func(u store.Unit) { u.SpendCode("unknown", moment(0)) },
-		"epoch": func(u store.Unit) { u.RequireEpoch(before + 7) },
-		"life":  func(u store.Unit) { u.RequireClient(clientID, 9) },
-		"grant": func(u store.Unit) { u.RequireGrant("unknown") },
+		"spend":         func(u store.Unit) { u.Spend(store.SpendTicket, "spent", moment(0)) },
+		"code":          func(u store.Unit) { u.SpendCode("unknown", moment(0)) },
+		"epoch":         func(u store.Unit) { u.RequireEpoch(before + 7) },
+		"life":          func(u store.Unit) { u.RequireClient(clientID, 9) },
+		"grant":         func(u store.Unit) { u.RequireGrant("unknown") },
+		"refresh token": func(u store.Unit) { u.SpendRefresh("unknown", newUse("s")) },
+		"repeat":        func(u store.Unit) { u.RepeatRefresh("graced", moment(time.Hour), 20) },
+		"access token":  func(u store.Unit) { u.PutAccess(newAccess("kept")) },
+		// Lost only when the unit's other writes were made.
+		"second spend of one unit": func(u store.Unit) { u.SpendRefresh("unspent", newUse("s")) },
 	} {
 		if err := e.commit(func(u store.Unit) { stage(u); lose(u) }); err == nil {
 			e.Errorf("%s: Commit() = nil, want an error", what)
 		}
 		e.unchanged(what, before)
+		e.tokensUnchanged(what)
+	}
+}
+
+// tokensUnchanged looks for traces of a unit that failed in tokens and lists.
+func (e *env) tokensUnchanged(what string) {
+	e.Helper()
+	_, refresh := e.refresh("r")
+	_, access := e.access("k")
+	unspent, _ := e.refresh("unspent")
+	graced, _ := e.refresh("graced")
+	kept, _ := e.access("kept")
+	traces := []bool{
+		refresh, access, !unspent.SpentAt.IsZero(), graced.Repeats != 0, graced.Answer == nil, !kept.EndedAt.IsZero(),
+		len(e.grantIDs(store.GrantQuery{})) != 1,
+	}
+	if slices.Contains(traces, true) {
+		e.Errorf("%s: traces of a failed unit: %v", what, traces)
 	}
 }
 

@@ -1,0 +1,129 @@
+package bolt_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"guestlist/broker/decisionlog"
+	"guestlist/store"
+	"guestlist/store/bolt"
+)
+
+// former turns a closed store into one that the program before tokens, the
+// list of grants and the index of last requests wrote.
+func former(t *testing.T, path string) {
+	t.Helper()
+	raw, err := json.Marshal(map[string]any{"format": 1, "created": at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(t, path, func(tx *bbolt.Tx) error {
+		last := append([]byte{byte(len("last"))}, "last"...)
+		index := tx.Bucket([]byte("records_request"))
+		for key, _ := index.Cursor().Seek(last); bytes.HasPrefix(key, last); key, _ = index.Cursor().Seek(last) {
+			if err := index.Delete(key); err != nil {
+				return err
+			}
+		}
+		return errors.Join(
+			tx.DeleteBucket([]byte("refresh")), tx.DeleteBucket([]byte("access")), tx.DeleteBucket([]byte("grants_listed")),
+			tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)),
+		)
+	})
+}
+
+// listed makes a closed store with grants and a summary.
+func listed(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, path)
+	u := s.Begin()
+	for i, id := range []string{"b", "c", "a"} {
+		u.PutGrant(store.Grant{ID: id, Subject: "alice", ClientID: "c", CreatedAt: at.Add(time.Duration(i)), ExpiresAt: at})
+	}
+	u.EndGrant("c", at, "gone")
+	u.Append(decisionlog.Record{DecisionID: "other", RequestID: "first", Timestamp: at})
+	u.Append(decisionlog.Record{DecisionID: "summary", RequestID: "first", LastRequestID: "last", Count: 2, Timestamp: at})
+	if err := errors.Join(s.Commit(t.Context(), u), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// found is what the indexes of s say about the rows of listed.
+func found(t *testing.T, s *bolt.Store) (ids []string, seqs []uint64) {
+	t.Helper()
+	grants, err := s.Grants(context.Background(), store.GrantQuery{Subject: "alice", ClientID: "c"})
+	byClient, err2 := s.Grants(context.Background(), store.GrantQuery{ClientID: "c"})
+	records, err3 := s.Records(context.Background(), store.RecordQuery{RequestID: "last"})
+	if err := errors.Join(err, err2, err3); err != nil || !reflect.DeepEqual(grants, byClient) {
+		t.Errorf("Grants() = %v, by client %v, %v, want the same", grants, byClient, err)
+	}
+	for _, g := range grants {
+		ids = append(ids, g.ID)
+	}
+	for _, r := range records {
+		seqs = append(seqs, r.Seq)
+	}
+	return ids, seqs
+}
+
+// TestUpgrade: a file from before an index opens with the index built, works,
+// and is not rebuilt again.
+func TestUpgrade(t *testing.T) {
+	wantIDs, wantSeqs := []string{"a", "c", "b"}, []uint64{2}
+	for name, spoil := range map[string]func(t *testing.T, path string){
+		"format 1": former,
+		"without the list of grants": func(t *testing.T, path string) {
+			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("grants_listed")) })
+		},
+		"as it is": func(*testing.T, string) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := listed(t)
+			spoil(t, path)
+			s := open(t, path)
+			if ids, seqs := found(t, s); !reflect.DeepEqual(ids, wantIDs) || !reflect.DeepEqual(seqs, wantSeqs) {
+				t.Errorf("grants %v, records %v, want %v, %v", ids, seqs, wantIDs, wantSeqs)
+			}
+			u := s.Begin()
+			u.PutRefresh(store.Refresh{Hash: "r", KeepUntil: at})
+			u.PutAccess(store.Access{Key: "k", ExpiresAt: at})
+			u.PutGrant(store.Grant{ID: "d", Subject: "alice", ClientID: "c", CreatedAt: at.Add(time.Hour)})
+			if err := errors.Join(s.Commit(t.Context(), u), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if n := formatOf(t, path); n != 2 {
+				t.Errorf("format after opening = %d, want 2", n)
+			}
+			before := read(t, path)
+			s = open(t, path)
+			if ids, _ := found(t, s); !reflect.DeepEqual(ids, append([]string{"d"}, wantIDs...)) {
+				t.Errorf("after reopening: grants %v, want d before %v", ids, wantIDs)
+			}
+			if err := s.Close(); err != nil || !bytes.Equal(read(t, path), before) {
+				t.Errorf("opening an up to date file changed it, %v", err)
+			}
+		})
+	}
+}
+
+// formatOf reads the format number of a closed store.
+func formatOf(t *testing.T, path string) int {
+	t.Helper()
+	var f struct{ Format int }
+	edit(t, path, func(tx *bbolt.Tx) error {
+		value := tx.Bucket([]byte("meta")).Get([]byte("format"))
+		return json.Unmarshal(value[1+binary.Size(uint32(0)):], &f)
+	})
+	return f.Format
+}

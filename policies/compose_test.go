@@ -131,6 +131,40 @@ deny_user contains {"code": "e", "message": sprintf("%v", [1 / count(input.user.
 	refused(t, decide(t, set, example, broker.PhaseUser), broker.ReasonPolicyError) // division by zero
 }
 
+// A denial of the guardrails is told before a broken policy is.
+func TestGuardrailsBeforePolicyError(t *testing.T) {
+	set := load(t, files{
+		"g.rego": "package admission.guardrails\n\ndeny contains {\"code\": \"g\", \"message\": \"guarded\"} if input.client.host == \"app.example.com\"\n",
+		"p.rego": policy("p", "settings := {}\n\ndeny contains {\"code\": \"x\", \"message\": \"m\"} if 1 / count(input.request.prompt) == 2"),
+	})
+	d := decide(t, set, example, broker.PhaseURL)
+	refused(t, d, broker.ReasonPolicyDenied)
+	if d.Detail != "guarded" {
+		t.Errorf("detail = %q, want the denial of the guardrails", d.Detail)
+	}
+}
+
+// Who is silent about methods and is bounded by a row still wants the
+// strongest, also after meeting a policy of equal rank that names more.
+func TestStrongestSurvivesTheMeet(t *testing.T) {
+	row := `package admission.policies.%s
+
+client_ids_from := data.l.hosts
+
+settings := {}
+`
+	set := load(t, files{
+		"a.rego": policy("a", `settings := {"token_endpoint_auth_methods": ["none", "private_key_jwt"]}`), "b.rego": fmt.Sprintf(row, "b"),
+		"l/data.json": `{"hosts": {"app.example.com": [{"path": "/oauth/client.json", "settings": {"token_endpoint_auth_methods": ["none", "private_key_jwt"]}}]}}`})
+	d := decide(t, set, example, broker.PhaseDocument, func(q *broker.Query) {
+		q.Document.AuthMethodsSupported, q.Document.JWKSURI = []string{"none", "private_key_jwt"}, "https://app.example.com/jwks"
+		q.Offer.AuthMethods = []string{"private_key_jwt", "none"}
+	})
+	if !slices.Equal(d.Winner, []string{"a", "b"}) || !slices.Equal(d.Effective.AuthMethods, []string{"private_key_jwt"}) {
+		t.Errorf("winner %v, methods %v (%s), want both and the key alone", d.Winner, d.Effective.AuthMethods, d.Detail)
+	}
+}
+
 // Defaults fill what the winner leaves open, strict values the rest.
 func TestSettingsAreCompleted(t *testing.T) {
 	set := load(t, files{"p.rego": policy("p", `settings := {"client_ttl": "3d", "redirect": {"loopback": true}}`),

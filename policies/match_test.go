@@ -43,6 +43,7 @@ func TestPatterns(t *testing.T) {
 		{"port", "https://a.example.com:8443/x", []string{"https://a.example.com:8443/x"}, []string{"https://a.example.com/x", "https://a.example.com:443/x"}},
 		{"port 443 spelled out", "https://a.example.com:443/x", []string{"https://a.example.com:443/x"}, []string{"https://a.example.com/x"}},
 		{"segment not empty", "https://a.example.com/*/x", []string{"https://a.example.com/q/x"}, []string{"https://a.example.com//x", "https://a.example.com/x"}},
+		{"literal before a wildcard", "https://a.example.com/ab/*", []string{"https://a.example.com/ab/x"}, []string{"https://a.example.com/cd/x"}},
 		{"private suffix", "https://*.amazonaws.com/x", []string{"https://a.b.amazonaws.com/x"}, []string{"https://evil.s3.amazonaws.com/x"}},
 		{"private suffix below", "https://*.foo.github.io/x", []string{"https://a.foo.github.io/x"}, []string{"https://foo.github.io/x", "https://bar.github.io/x"}},
 	} {

@@ -32,16 +32,6 @@ func jsonName(f reflect.StructField) string {
 	return name
 }
 
-// inputMembers lists the top-level members.
-func inputMembers() []string {
-	t := reflect.TypeFor[broker.Input]()
-	names := make([]string, 0, t.NumField())
-	for i := range t.NumField() {
-		names = append(names, jsonName(t.Field(i)))
-	}
-	return names
-}
-
 // inputSchema returns the JSON Schema of input, closed except below facts,
 // row, published and user.claims. It is what policies are checked against.
 func inputSchema() map[string]any {

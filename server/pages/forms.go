@@ -104,6 +104,10 @@ type Consent struct {
 	// FirstSeen is when this server first admitted the client; zero if never
 	// before.
 	FirstSeen time.Time
+	// Remembered is when this person last allowed the same: it shortens the page
+	// and takes nothing from it that matters, the buttons least of all. Zero
+	// means the full page.
+	Remembered time.Time
 	// PolicyTitle is the title of the policy that admitted the client; empty
 	// leaves it out.
 	PolicyTitle string

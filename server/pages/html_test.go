@@ -73,7 +73,7 @@ func styleHash(t testing.TB, root *html.Node) string {
 }
 
 var knownElements = strings.Fields("html head meta title style body header main footer h1 h2 p strong span bdi code " +
-	"div form input label button fieldset legend ul li dl dt dd time a")
+	"div form input label button fieldset legend ul li dl dt dd time a details summary")
 
 // faults lists what is wrong with a page, whatever is on it.
 func faults(root *html.Node) []string {

@@ -1,5 +1,5 @@
-// Package pages writes the pages a person sees: sign-in, consent, errors, help
-// and short messages. The templates and the one style sheet are part of the
+// Package pages writes the pages a person sees: sign-in, consent, the account
+// page, errors, help and short messages. The templates and the one style sheet are part of the
 // program; a page runs no script, loads nothing and works in a window 320
 // pixels wide.
 //
@@ -65,7 +65,7 @@ func New(cfg Config) (*Pages, error) {
 		templates: map[string]*template.Template{},
 	}
 	funcs := template.FuncMap{"ascii": ascii, "label": label, "wait": wait}
-	for _, name := range []string{"signin", "consent", "error", "help", "message"} {
+	for _, name := range []string{"signin", "consent", "account", "error", "help", "message"} {
 		t, err := template.New("layout.html").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse the %s page: %w", name, err)

@@ -59,6 +59,30 @@ func consent(change func(*pages.Consent)) func(*pages.Pages, *httptest.ResponseR
 	}
 }
 
+// rememberedAt is still the day before in some places.
+var rememberedAt = time.Date(2026, 11, 2, 1, 0, 0, 0, time.FixedZone("", 2*3600))
+
+func goodAccount() pages.Account {
+	at := time.Date(2026, 11, 24, 23, 30, 0, 0, time.FixedZone("", -2*3600))
+	return pages.Account{
+		RequestID: firstRequest, Action: "/account", SignOutAction: "/signout", CSRF: "csrf-token", Person: "alice",
+		Grants: []pages.Grant{
+			{ID: "grant-1", ClientHost: "claude.ai", ClientName: "Claude", RedirectHost: "claude.ai",
+				Resources: []pages.Resource{{ID: "https://mcp.example.com/mcp", Name: "Demo tools"}},
+				Scopes:    []string{"mcp:read", "mcp:write"}, FirstUse: at, LastUse: at.Add(time.Hour), Expires: at.Add(48 * time.Hour)},
+			{ID: "grant-2", ClientHost: "vscode.dev", RedirectHost: "127.0.0.1:33418", Loopback: true, FirstUse: at, LastUse: at, Expires: at},
+		},
+	}
+}
+
+func account(change func(*pages.Account)) func(*pages.Pages, *httptest.ResponseRecorder) {
+	return func(p *pages.Pages, w *httptest.ResponseRecorder) {
+		d := goodAccount()
+		change(&d)
+		p.Account(w, d)
+	}
+}
+
 func named(name string) func(*pages.Pages, *httptest.ResponseRecorder) {
 	return consent(func(d *pages.Consent) { d.ClientName = name })
 }
@@ -86,6 +110,20 @@ func allPages() []pageCase {
 		}), 200},
 		{"consent_warnings", consent(func(d *pages.Consent) {
 			d.Warnings = []string{"The document changed since you last agreed.", "Its keys <b>moved</b>."}
+		}), 200},
+		{"consent_B1_remembered", consent(func(d *pages.Consent) { d.Remembered = rememberedAt }), 200},
+		{"consent_B1_remembered_loopback", consent(func(d *pages.Consent) {
+			d.Remembered, d.RedirectHost, d.Loopback, d.RedirectSameHost = rememberedAt, "127.0.0.1:33418", true, false
+			d.Warnings = []string{"The application names itself by the front page of its host."}
+		}), 200},
+		{"account_G-28", account(func(*pages.Account) {}), 200},
+		{"account_none", account(func(d *pages.Account) { d.Grants = nil }), 200},
+		{"account_more", account(func(d *pages.Account) { d.More = true }), 200},
+		{"account_B34_attribute", account(func(d *pages.Account) {
+			const s = `"' onclick=alert(1) style=x </bdi></form><script>alert(1)</script>`
+			d.CSRF, d.Person = s, s
+			d.Grants = []pages.Grant{{ID: s, ClientHost: s, ClientName: s + strings.Repeat("x", 300), RedirectHost: s,
+				Resources: []pages.Resource{{ID: s, Name: s}}, Scopes: []string{s}}}
 		}), 200},
 		{"consent_B34_script", named(`</bdi></p><script>alert(1)</script><img src=x onerror=alert(1)>`), 200},
 		{"consent_B34_attribute", consent(func(d *pages.Consent) {
@@ -203,12 +241,12 @@ func firstDifference(got, want []byte) string {
 
 func TestHeaders(t *testing.T) {
 	want := map[string]string{
-		"Content-Type":               "text/html; charset=utf-8",
-		"X-Frame-Options":            "DENY",
-		"Referrer-Policy":            "no-referrer",
-		"X-Content-Type-Options":     "nosniff",
-		"Cache-Control":              "no-store",
-		"Permissions-Policy":         "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+		"Content-Type":           "text/html; charset=utf-8",
+		"X-Frame-Options":        "DENY",
+		"Referrer-Policy":        "no-referrer",
+		"X-Content-Type-Options": "nosniff",
+		"Cache-Control":          "no-store",
+		"Permissions-Policy":     "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 	}
 	for _, c := range allPages() {
 		t.Run(c.name, func(t *testing.T) {

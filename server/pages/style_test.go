@@ -58,7 +58,7 @@ func TestContrast(t *testing.T) {
 		least       float64
 	}{
 		{"text", "card", words}, {"text", "page", words}, {"text", "quiet", words},
-		{"muted", "card", words}, {"muted", "page", words},
+		{"muted", "card", words}, {"muted", "page", words}, {"muted", "quiet", words},
 		{"accent", "card", words}, {"on-accent", "accent", words},
 		{"warn-text", "warn", words}, {"alert-text", "alert", words},
 		{"edge", "card", edges}, {"warn-edge", "card", edges}, {"alert-edge", "card", edges},

@@ -78,8 +78,9 @@ func TestInputIsTotal(t *testing.T) {
 	}
 	cold := w.mustAdmit()
 	signedIn := w.mustAdmit(person(nil))
+	refreshed := w.mustAdmit(func(r *broker.Request) { person(nil)(r); r.Refresh = &broker.Refresh{} })
 	seen := map[broker.Phase]bool{}
-	for _, q := range append(cold.asked, signedIn.asked...) {
+	for _, q := range slices.Concat(cold.asked, signedIn.asked, refreshed.asked) {
 		seen[q.Input.Phase] = true
 		if n := nulls(reflect.ValueOf(q.Input), "input"); n != nil {
 			t.Errorf("phase %s: %v are null, want typed empty values", q.Input.Phase, n)
@@ -88,8 +89,8 @@ func TestInputIsTotal(t *testing.T) {
 			t.Errorf("phase %s: document %v, offer %+v", q.Input.Phase, q.Document, q.Offer)
 		}
 	}
-	if len(seen) != 3 {
-		t.Errorf("phases seen: %v, want url, document and user", seen)
+	if len(seen) != 4 {
+		t.Errorf("phases seen: %v, want all four", seen)
 	}
 	for _, r := range append(w.records, w.later...) {
 		if r.Input == nil {

@@ -167,6 +167,9 @@ func TestNegotiate(t *testing.T) {
 			reason: broker.ReasonRedirectNotAllowed},
 		{name: "a redirect URI that was never classified", change: func(k *talk) { k.in.Request.Redirect = broker.RedirectInput{} }, reason: broker.ReasonRedirectNotAllowed},
 
+		{name: "Q1 no redirect URI in use and none allowed", doc: doc{"redirect_uris": []string{"http://127.0.0.1/cb"}},
+			change: func(k *talk) { k.in.Request.RedirectURI = "" }, reason: broker.ReasonDocumentNothingUsable},
+
 		// Resources.
 		{name: "M17 absent with one", res: resource},
 		{name: "M17 absent with two", change: two, reason: broker.ReasonResourceUnknown},

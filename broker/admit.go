@@ -245,6 +245,9 @@ func (c *call) proceed() error {
 	case bound != nil && bound.DocumentSHA256 != "" && bound.DocumentSHA256 != c.row.DocumentSHA256:
 		return Refuse(ReasonDocumentChanged, "the document changed from %s to %s", bound.DocumentSHA256, c.row.DocumentSHA256)
 	}
+	if bound != nil && bound.DocumentSHA256 != "" && !c.row.WithdrawnAt.IsZero() {
+		return Refuse(ReasonDocumentChanged, "the document was withdrawn or replaced by one that is refused, at %s", c.row.WithdrawnAt.UTC().Format(time.RFC3339))
+	}
 	p, err := cimd.ParseDocument(c.row.Published, c.id, cimd.ProfileCIMD)
 	if err != nil {
 		return &Error{Reason: ReasonServerTrouble, Err: err}

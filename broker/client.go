@@ -19,6 +19,7 @@ type Client struct {
 	FetchedAt      time.Time     `json:"fetched_at"`
 	FreshUntil     time.Time     `json:"fresh_until"`  // the next start of a flow refetches
 	UsableUntil    time.Time     `json:"usable_until"` // stands in for its host in transient trouble until then
+	WithdrawnAt    time.Time     `json:"withdrawn_at"` // its host withdrew or broke it then; zero: it stands
 	ExpiresAt      time.Time     `json:"expires_at"`   // the client is gone from then on
 	CreatedAt      time.Time     `json:"created_at"`
 	Policy         []string      `json:"policy"` // winner at the last commit

@@ -73,11 +73,12 @@ func (c *call) unobtained(err error, profile cimd.Profile) error {
 // endUsability makes a stored document stop standing in for its host: the
 // host itself withdrew it, or serves something that is not a document.
 func (c *call) endUsability() {
-	if !c.live || !c.now.Before(c.row.UsableUntil) {
+	if !c.live || !c.row.WithdrawnAt.IsZero() {
 		return
 	}
 	row := c.row
-	row.UsableUntil, row.FreshUntil = c.now, c.now
+	row.UsableUntil, row.FreshUntil = earlier(row.UsableUntil, c.now), earlier(row.FreshUntil, c.now)
+	row.WithdrawnAt = c.now
 	c.u.RequireEpoch(c.out.Epoch)
 	c.u.UpdateClient(row)
 	c.ended = true

@@ -226,3 +226,22 @@ func TestTicketTooLarge(t *testing.T) {
 		break
 	}
 }
+
+// TestG10WithdrawnBetween: another start of a flow met a document from which
+// the redirect URI is gone, and was refused. The row still holds what was
+// shown, but the waiting request may not become a code for it.
+func TestG10WithdrawnBetween(t *testing.T) {
+	t.Parallel()
+	s := start(t, servertest.Options{})
+	doc := func(redirect string) servertest.Answer {
+		return servertest.Answer{Header: map[string]string{"Cache-Control": "max-age=60"}, Body: `{"client_id":"` + client +
+			`","client_name":"Example","redirect_uris":["` + redirect + `"],"token_endpoint_auth_method":"none"}`}
+	}
+	s.Docs.Set(client, doc("http://127.0.0.1/callback"))
+	b := s.Browser()
+	p := atConsent(t, s, b, nil)
+	s.Docs.Set(client, doc("https://client.example.com/callback"))
+	s.Clock.Advance(61 * time.Second)
+	wantPage(t, s, s.Browser().Authorize(s.Request(client, nil)), http.StatusBadRequest, broker.ReasonRedirectMismatch)
+	wantPage(t, s, b.Submit(p, "decision", allow()), http.StatusBadRequest, broker.ReasonDocumentChanged)
+}

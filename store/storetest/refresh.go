@@ -259,7 +259,7 @@ func refreshGrantEnds(e *env) {
 	e.must(func(u store.Unit) {
 		u.PutGrant(newGrant("g", 1))
 		u.PutRefresh(newRefresh("h"))
-		for i := range 32 {
+		for i := range 33 {
 			u.PutRefresh(newRefresh(name("r", i)))
 		}
 	})
@@ -269,10 +269,10 @@ func refreshGrantEnds(e *env) {
 			return
 		}
 		u.RequireGrant("g")
-		u.SpendRefresh(name("r", i%32), newUse(fmt.Sprint(i)))
+		u.SpendRefresh(name("r", i), newUse(fmt.Sprint(i)))
 	})
 	used := 1 // the end of the grant is a unit that won
-	for i := range 32 {
+	for i := range 33 {
 		if r, _ := e.refresh(name("r", i)); !r.SpentAt.IsZero() {
 			used++
 		}

@@ -71,14 +71,15 @@ func (d *decision) ask(ctx context.Context, m *match, name string) (*ast.Term, b
 	if m.dead {
 		return nil, false
 	}
-	input, err := d.question.input(m.row())
+	r := m.rules[name]
+	input, err := d.question.input(r.fields, m.row())
 	if err == nil {
 		if m.left == nil {
 			m.left = newBudget(ctx, d.share)
 		}
 		m.left.last = time.Now()
 		var t *ast.Term
-		if t, err = m.rules[name].eval(ctx, input, m.left); err == nil {
+		if t, err = r.eval(ctx, input, m.left); err == nil {
 			return t, true
 		}
 	}

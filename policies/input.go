@@ -11,14 +11,12 @@ import (
 	"guestlist/broker"
 )
 
-// question is the input of one decision as the engine takes it. The pairs are
-// shared by all policies; row and effective are put in per policy and step.
+// question is the input of one decision as the engine takes it. A member is
+// written when a rule that reads it is asked, once for all rules.
 type question struct {
 	keys  inputKeys
-	pairs [][2]*ast.Term
-	plain *ast.Term // the input of a policy without a row
-	row   int       // position of row in pairs
-	eff   int       // position of effective, or -1 before phase document
+	in    *broker.Input
+	terms []*ast.Term // by field of broker.Input; nil: not read so far
 }
 
 // inputKeys holds the names of the input's members as terms, so that they are made
@@ -45,63 +43,74 @@ func (s inputKeys) add(t reflect.Type) {
 	}
 }
 
-// newQuestion turns in into a total input: every member of its phase is
-// present, slices and maps that are nil as their typed empty value, row as
-// null, members of later phases left out.
-func (s inputKeys) newQuestion(in broker.Input) (*question, error) {
-	q := &question{eff: -1, keys: s}
-	later := broker.MembersBefore(in.Phase)
-	v := reflect.ValueOf(in)
-	keys := s[v.Type()]
-	for i := range v.NumField() {
-		name := string(keys[i].Value.(ast.String))
-		if slices.Contains(later, name) {
-			continue
-		}
-		term := ast.NullTerm()
-		if name == "row" {
-			q.row = len(q.pairs)
-		} else {
-			var err error
-			if term, err = s.toTerm(v.Field(i)); err != nil {
-				return nil, fmt.Errorf("input.%s: %w", name, err)
-			}
-		}
-		if name == "effective" {
-			q.eff = len(q.pairs)
-		}
-		q.pairs = append(q.pairs, [2]*ast.Term{keys[i], term})
-	}
-	q.plain = ast.ObjectTerm(q.pairs...)
-	return q, nil
+// newQuestion makes in the input of a decision, which is total: every member of
+// its phase is there for a rule that reads it, slices and maps that are nil as
+// their typed empty value, row as null, members of later phases left out.
+func (s inputKeys) newQuestion(in broker.Input) *question {
+	return &question{keys: s, in: &in, terms: make([]*ast.Term, reflect.TypeFor[broker.Input]().NumField())}
 }
 
 // setEffective puts the outcome of the negotiation into the input.
-func (q *question) setEffective(e broker.Effective) error {
-	if q.eff < 0 {
-		return nil
-	}
-	term, err := q.keys.toTerm(reflect.ValueOf(e))
-	if err != nil {
-		return fmt.Errorf("input.effective: %w", err)
-	}
-	q.pairs[q.eff][1] = term
-	q.plain = ast.ObjectTerm(q.pairs...)
-	return nil
+func (q *question) setEffective(e broker.Effective) {
+	q.in.Effective, q.terms[effectiveField] = e, nil
 }
 
-// input returns the input for a policy that matched by row, which may be nil.
-func (q *question) input(r *row) (*ast.Term, error) {
-	if r == nil {
-		return q.plain, nil
+// Positions of the two members that are not the same in all of one decision.
+var (
+	rowField       = fieldOf("row")
+	effectiveField = fieldOf("effective")
+)
+
+// fieldOf is the position of a member in broker.Input, or -1.
+func fieldOf(member string) int {
+	t := reflect.TypeFor[broker.Input]()
+	for i := range t.NumField() {
+		if jsonName(t.Field(i)) == member {
+			return i
+		}
 	}
-	v, err := ast.InterfaceToValue(r.member())
-	if err != nil {
-		return nil, fmt.Errorf("input.row: %w", err)
+	return -1
+}
+
+// input returns what a rule that reads those fields is given, for a policy
+// that matched by r, which may be nil. What a rule reads is known at load,
+// because bare and dynamic references to input are refused there.
+func (q *question) input(fields []int, r *row) (*ast.Term, error) {
+	if len(fields) == 0 {
+		return ast.InternedEmptyObject, nil
 	}
-	pairs := slices.Clone(q.pairs)
-	pairs[q.row][1] = ast.NewTerm(v)
+	later, keys := broker.MembersBefore(q.in.Phase), q.keys[reflect.TypeFor[broker.Input]()]
+	pairs := make([][2]*ast.Term, 0, len(fields))
+	for _, i := range fields {
+		if name := string(keys[i].Value.(ast.String)); slices.Contains(later, name) {
+			continue
+		}
+		term, err := q.term(i, r)
+		if err != nil {
+			return nil, fmt.Errorf("input.%s: %w", string(keys[i].Value.(ast.String)), err)
+		}
+		pairs = append(pairs, [2]*ast.Term{keys[i], term})
+	}
 	return ast.ObjectTerm(pairs...), nil
+}
+
+// term is one member of the input.
+func (q *question) term(i int, r *row) (*ast.Term, error) {
+	if i == rowField {
+		if r == nil {
+			return ast.NullTerm(), nil
+		}
+		v, err := ast.InterfaceToValue(r.member())
+		return ast.NewTerm(v), err
+	}
+	if q.terms[i] == nil {
+		t, err := q.keys.toTerm(reflect.ValueOf(q.in).Elem().Field(i))
+		if err != nil {
+			return nil, err
+		}
+		q.terms[i] = t
+	}
+	return q.terms[i], nil
 }
 
 // toTerm writes a Go value as the engine's.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,7 @@ type rule struct {
 	body     ast.Body
 	rank     int            // of the first phase that knows all it reads
 	constant bool           // reads no input
+	fields   []int          // of broker.Input that it reads, in order
 	lines    map[string]int // line of the rule by the code of its denial, where it is literal
 }
 
@@ -53,6 +55,12 @@ func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (
 	found := d.all(compiledRules(rt.compiler, p)[name])
 	r := &rule{name: name, file: p.file, line: parsed[0].Location.Row, rt: rt, body: body,
 		rank: found.rank(), constant: len(found) == 0, lines: map[string]int{}}
+	for member := range found {
+		if i := fieldOf(member); i >= 0 {
+			r.fields = append(r.fields, i)
+		}
+	}
+	r.fields = r.fields[:0]
 	for _, one := range parsed {
 		if code := literalCode(one); code != "" && r.lines[code] == 0 {
 			r.lines[code] = one.Location.Row

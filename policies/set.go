@@ -70,10 +70,7 @@ func (d *decision) run(ctx context.Context) {
 		d.fail(fmt.Errorf("phase %q was asked without what it needs", clip(string(d.query.Input.Phase), 20)))
 		return
 	}
-	if d.question, err = d.set.keys.newQuestion(d.query.Input); err != nil {
-		d.fail(err)
-		return
-	}
+	d.question = d.set.keys.newQuestion(d.query.Input)
 	d.match(ctx)
 	d.settle(ctx)
 	d.negotiate()

@@ -107,9 +107,7 @@ func (d *decision) negotiate() {
 			d.demandGroups()
 		}
 	}
-	if err := d.question.setEffective(d.out.Effective); err != nil {
-		d.fail(err)
-	}
+	d.question.setEffective(d.out.Effective)
 }
 
 // skip falls back to asking always, unless an exact URL answers on its own

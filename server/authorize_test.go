@@ -240,6 +240,7 @@ func TestA3Metadata(t *testing.T) {
 			for k, want := range map[string]any{
 				"issuer": s.Issuer, "authorization_endpoint": s.Issuer + "/authorize", "token_endpoint": s.Issuer + "/token",
 				"jwks_uri": s.Issuer + "/jwks", "client_id_metadata_document_supported": true, "authorization_response_iss_parameter_supported": true,
+				"revocation_endpoint": s.Issuer + "/revoke", "introspection_endpoint": s.Issuer + "/introspect",
 				"request_parameter_supported": false, "request_uri_parameter_supported": false,
 			} {
 				if m[k] != want {
@@ -247,8 +248,8 @@ func TestA3Metadata(t *testing.T) {
 				}
 			}
 			for k, want := range map[string]string{
-				"response_types_supported": "[code]", "grant_types_supported": "[authorization_code]", "code_challenge_methods_supported": "[S256]",
-				"token_endpoint_auth_methods_supported": "[none]", "scopes_supported": "[mcp:read mcp:write]", "protected_resources": "[" + servertest.Resource + "]",
+				"response_types_supported": "[code]", "grant_types_supported": "[authorization_code refresh_token]", "code_challenge_methods_supported": "[S256]",
+				"token_endpoint_auth_methods_supported": "[none]", "scopes_supported": "[offline_access mcp:read mcp:write]", "protected_resources": "[" + servertest.Resource + "]",
 			} {
 				if got := fmt.Sprint(m[k]); got != want {
 					t.Errorf("%s: %s = %v, want %v", location, k, got, want)

@@ -59,6 +59,9 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, v *visit, t
 		return &redirectError{uri: t.RedirectURI, state: t.State, err: err}
 	}
 	t.Person, t.Scopes = person.Sub, a.Decision.Effective.Scopes
+	if t.Before, err = s.remembered(r.Context(), t, a, person); err != nil {
+		return err
+	}
 	sealed, err := s.seal(t, browser)
 	if err != nil {
 		return err
@@ -79,28 +82,44 @@ func (s *Server) describeConsent(t ticket, a broker.Admission, person broker.Use
 	d := pages.Consent{
 		Action: s.base + "/consent", SignOutAction: s.base + "/signout",
 		ClientID: t.ClientID, ClientHost: hostOf(t.ClientID), ClientName: a.Client.Document.ClientName,
-		ClientURI: a.Client.Document.ClientURI, RedirectHost: hostOf(t.RedirectURI),
+		ClientURI: a.Client.Document.ClientURI, RedirectHost: redirectHost(t.RedirectURI, t.Facts.Redirect.Kind),
 		Loopback:         t.Facts.Redirect.Kind == "loopback",
 		RedirectSameHost: hostOf(t.RedirectURI) == hostOf(t.ClientID),
-		Person:           person.Sub, FirstSeen: a.Client.CreatedAt,
+		Person:           person.Sub, FirstSeen: a.Client.CreatedAt, Remembered: t.Before,
+		Resources: s.describeResources(a.Decision.Effective.Resources),
 	}
 	if t.Facts.Redirect.Kind == "private_scheme" {
-		d.RedirectHost = schemeOf(t.RedirectURI)
 		d.Warnings = append(d.Warnings, "The application is opened through a private address of this device; another application could have claimed it.")
 	}
 	if slices.Contains(id.Warnings, "root_path") {
 		d.Warnings = append(d.Warnings, "The application names itself by the front page of its host.")
 	}
-	for _, rid := range a.Decision.Effective.Resources {
-		i := slices.IndexFunc(s.cfg.Resources, func(r broker.Resource) bool { return r.ID == rid })
-		if i >= 0 {
-			d.Resources = append(d.Resources, pages.Resource{ID: rid, Name: s.cfg.Resources[i].Name})
-		}
-	}
 	for _, scope := range a.Decision.Effective.Scopes {
 		d.Scopes = append(d.Scopes, pages.Scope{Name: scope, Checked: true})
 	}
 	return d
+}
+
+// describeResources names resources as the operator does.
+func (s *Server) describeResources(ids []string) []pages.Resource {
+	var out []pages.Resource
+	for _, id := range ids {
+		d := pages.Resource{ID: id}
+		if i := slices.IndexFunc(s.cfg.Resources, func(r broker.Resource) bool { return r.ID == id }); i >= 0 {
+			d.Name = s.cfg.Resources[i].Name
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// redirectHost is where a redirect URI of that kind leads: its host or, where
+// it has none, its scheme.
+func redirectHost(uri, kind string) string {
+	if kind == "private_scheme" {
+		return schemeOf(uri)
+	}
+	return hostOf(uri)
 }
 
 // hostOf is the host of a URL with its port, as written.
@@ -201,7 +220,7 @@ func (s *Server) allow(w http.ResponseWriter, r *http.Request, v *visit, t ticke
 		if err != nil {
 			return err
 		}
-		u.Append(s.consentRecord(v, a, grant))
+		u.Append(s.consentRecord(v, a, grant, t.Before))
 		return nil
 	})
 	if errors.Is(err, broker.ErrSpent) {

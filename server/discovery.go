@@ -21,7 +21,11 @@ func (s *Server) describe() ([]byte, error) {
 		"jwks_uri":                                       s.url("/jwks"),
 		"response_types_supported":                       []string{"code"},
 		"response_modes_supported":                       []string{"query"},
-		"grant_types_supported":                          []string{"authorization_code"},
+		"grant_types_supported":                          []string{"authorization_code", "refresh_token"},
+		"revocation_endpoint":                            s.url("/revoke"),
+		"revocation_endpoint_auth_methods_supported":     []string{"none"},
+		"introspection_endpoint":                         s.url("/introspect"),
+		"introspection_endpoint_auth_methods_supported":  []string{"client_secret_basic"},
 		"token_endpoint_auth_methods_supported":          []string{"none"},
 		"code_challenge_methods_supported":               []string{"S256"},
 		"authorization_response_iss_parameter_supported": true,
@@ -38,9 +42,10 @@ func (s *Server) describe() ([]byte, error) {
 	return json.MarshalIndent(m, "", "  ")
 }
 
-// scopesOf lists every scope of every resource once.
+// scopesOf lists every scope of every resource once, and offline_access,
+// which clients look for before they ask for a refresh token.
 func scopesOf(resources []broker.Resource) []string {
-	out := []string{}
+	out := []string{"offline_access"}
 	for _, r := range resources {
 		for _, scope := range r.Scopes {
 			if !slices.Contains(out, scope) {

@@ -89,7 +89,7 @@ func TestTrap13QueryAndBody(t *testing.T) {
 func TestForms(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})
-	for _, path := range []string{"/authorize", "/signin", "/consent", "/signout", "/token"} {
+	for _, path := range []string{"/authorize", "/signin", "/consent", "/account", "/signout", "/token"} {
 		for _, tt := range []struct {
 			name, body, ct string
 			status         int
@@ -116,7 +116,7 @@ func TestForms(t *testing.T) {
 func TestTrapF14ChunkedBodies(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})
-	for _, path := range []string{"/authorize", "/signin", "/consent", "/signout", "/token"} {
+	for _, path := range []string{"/authorize", "/signin", "/consent", "/account", "/signout", "/token"} {
 		for name, head := range map[string]string{
 			"chunked":                  "Transfer-Encoding: chunked\r\n",
 			"chunked beside a length":  "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
@@ -152,8 +152,8 @@ func TestMethods(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})
 	for path, allow := range map[string]string{
-		"/authorize": "GET, POST", "/signin": "GET, POST", "/signout": "POST", "/consent": "GET, POST", "/token": "POST",
-		"/jwks": "GET", "/livez": "GET", "/readyz": "GET", "/.well-known/oauth-authorization-server": "GET",
+		"/authorize": "GET, POST", "/signin": "GET, POST", "/signout": "POST", "/consent": "GET, POST", "/token": "POST, OPTIONS",
+		"/jwks": "GET, OPTIONS", "/livez": "GET", "/readyz": "GET", "/.well-known/oauth-authorization-server": "GET, OPTIONS",
 		"/help/request_invalid": "GET", "/nowhere": "GET, POST",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"} {

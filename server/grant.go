@@ -22,7 +22,8 @@ func (s *Server) grant(id string, t ticket, a broker.Admission, person broker.Us
 		Subject: person.Sub, User: person, Request: a.Request, RedirectURI: t.RedirectURI,
 		Scopes: a.Decision.Effective.Scopes, Resources: a.Decision.Effective.Resources,
 		AuthMethod: a.Decision.Effective.AuthMethods[0], DocumentSHA256: a.Client.DocumentSHA256,
-		ClientName: a.Client.Document.ClientName, Settings: settings, Policy: a.Decision.Winner,
+		SecurityDigest: broker.SecurityDigest(a.Client.Document), ClientName: a.Client.Document.ClientName,
+		Settings: settings, Policy: a.Decision.Winner,
 		CreatedAt: now, LastUsedAt: now,
 		ExpiresAt: now.Add(s.cfg.Lifetimes.Code + a.Decision.Settings.AccessToken.TTL.Std()),
 	}, nil
@@ -38,17 +39,21 @@ func clientEnd(a broker.Admission, grantEnd time.Time) time.Time {
 	return grantEnd
 }
 
-// consentRecord says who allowed what.
-func (s *Server) consentRecord(v *visit, a broker.Admission, g store.Grant) decisionlog.Record {
+// consentRecord says who allowed what, and which consent before shortened the
+// page, if one did.
+func (s *Server) consentRecord(v *visit, a broker.Admission, g store.Grant, before time.Time) decisionlog.Record {
 	rec := s.note(v, "consent.granted", decisionlog.OutcomeGranted)
 	about(&rec, a, g)
 	rec.Settings = g.Settings
+	if !before.IsZero() {
+		rec.Detail = "asked on the shortened page: allowed before at " + before.UTC().Format(time.RFC3339)
+	}
 	return rec
 }
 
 // tokenRecord says which token was issued on which grant.
-func (s *Server) tokenRecord(v *visit, a broker.Admission, g store.Grant, tokenID string, until time.Time) decisionlog.Record {
-	rec := s.note(v, "token.issued", decisionlog.OutcomeIssued)
+func (s *Server) tokenRecord(v *visit, event string, a broker.Admission, g store.Grant, tokenID string, until time.Time) decisionlog.Record {
+	rec := s.note(v, event, decisionlog.OutcomeIssued)
 	about(&rec, a, g)
 	rec.TokenID, rec.ExpiresAt = tokenID, &until
 	return rec
@@ -57,9 +62,15 @@ func (s *Server) tokenRecord(v *visit, a broker.Admission, g store.Grant, tokenI
 // about fills what a record about a grant has in common with the others.
 func about(rec *decisionlog.Record, a broker.Admission, g store.Grant) {
 	rec.Path, rec.Revision, rec.Epoch = broker.Contract, a.Revision, a.Epoch
-	rec.ClientID, rec.Registration, rec.Incarnation = g.ClientID, string(g.Registration), g.Incarnation
-	rec.DocumentSHA256, rec.GrantID, rec.Policy = g.DocumentSHA256, g.ID, a.Decision.Winner
+	ofGrant(rec, g)
+	rec.Policy = a.Decision.Winner
 	if b, err := json.Marshal(a.Decision.Effective); err == nil {
 		rec.Effective = b
 	}
+}
+
+// ofGrant names the grant in a record.
+func ofGrant(rec *decisionlog.Record, g store.Grant) {
+	rec.ClientID, rec.Registration, rec.Incarnation = g.ClientID, string(g.Registration), g.Incarnation
+	rec.DocumentSHA256, rec.GrantID, rec.Policy = g.DocumentSHA256, g.ID, g.Policy
 }

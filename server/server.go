@@ -7,9 +7,11 @@
 package server
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -38,11 +40,16 @@ type Config struct {
 	People    *signin.People     // who may sign in
 	Batch     *decisionlog.Batch // records that need no commit of their own
 	Resources []broker.Resource  // protected resources
+	Secrets   map[string]Secret  // by resource id; a resource without one may not introspect
 	Lifetimes Lifetimes          // zero fields mean their defaults
 	Hidden    bool               // cimd.advertise: false; the metadata flag is left out
 	Insecure  bool               // development: other Host and forwarding headers get 421
-	Log       zerolog.Logger     // one wide event per request
-	Now       func() time.Time   // the clock
+	// TrustedProxies are the networks of the operator's reverse proxies, and of
+	// nothing else: a machine in them is believed about where its requests came
+	// from. Not with Insecure; may be empty.
+	TrustedProxies []netip.Prefix
+	Log            zerolog.Logger   // one wide event per request
+	Now            func() time.Time // the clock
 }
 
 // Lifetimes of what a person's browser holds.
@@ -51,6 +58,10 @@ type Lifetimes struct {
 	Code    time.Duration // of a code; zero means 60 seconds
 	Session time.Duration // of a sign-in; zero means 12 hours
 }
+
+// Secret is the SHA-256 of a resource's secret. Secrets are long and random,
+// so a fast hash keeps them safe and costs a stranger's guess nothing (trap 38).
+type Secret [sha256.Size]byte
 
 // Server answers OAuth requests. It is an http.Handler and safe for
 // concurrent use.
@@ -74,6 +85,12 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Store == nil || cfg.Broker == nil || cfg.Grants == nil || cfg.Keys == nil || cfg.Pages == nil ||
 		cfg.People == nil || cfg.Batch == nil || cfg.Now == nil {
 		return nil, errors.New("server: incomplete configuration")
+	}
+	if cfg.Insecure && len(cfg.TrustedProxies) > 0 {
+		return nil, errors.New("server: a development server has no trusted proxies")
+	}
+	if err := CheckProxies(cfg.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("server: trusted proxy %w", err)
 	}
 	setDefault(&cfg.Lifetimes.Ticket, 10*time.Minute)
 	setDefault(&cfg.Lifetimes.Code, time.Minute)
@@ -108,7 +125,10 @@ func (s *Server) routes() http.Handler {
 	at(s.base+"/signin", page, both, s.signIn)
 	at(s.base+"/signout", page, post, s.signOut)
 	at(s.base+"/consent", page, both, s.consent)
+	at(s.base+"/account", page, both, s.account)
 	at(s.base+"/token", oauth, post, s.token)
+	at(s.base+"/revoke", oauth, post, s.revoke)
+	at(s.base+"/introspect", oauth, post, s.introspect)
 	at(s.base+"/jwks", plain, get, s.jwks)
 	at(s.base+"/help/{reason}", page, get, s.help)
 	at("/livez", plain, get, s.livez)

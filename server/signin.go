@@ -76,7 +76,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, v *visit) error 
 		return err
 	}
 	if t.ID == "" {
-		s.cfg.Pages.Message(w, pages.Message{RequestID: v.id, Title: "You are signed in", Text: "You can close this page or go back to the application."})
+		http.Redirect(w, r, s.base+"/account", http.StatusSeeOther)
 		return nil
 	}
 	sealed, err := s.seal(t, browser)

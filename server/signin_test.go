@@ -75,14 +75,15 @@ func TestSignInThrottled(t *testing.T) {
 	}
 }
 
-// TestSignInWithoutTicket: a person may sign in before anybody asks.
+// TestSignInWithoutTicket: a person may sign in before anybody asks, and sees
+// their account.
 func TestSignInWithoutTicket(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})
 	b := s.Browser()
 	p := b.SignIn(b.Get(s.Issuer+"/signin"), servertest.Person)
-	if p.Status != http.StatusOK || !strings.Contains(p.Body, "You are signed in") {
-		t.Fatalf("status %d\n%s", p.Status, brief(p))
+	if p.Status != http.StatusOK || p.URL != s.Issuer+"/account" || mark(p, "person") != servertest.Person {
+		t.Fatalf("status %d at %s, want the account page\n%s", p.Status, p.URL, brief(p))
 	}
 	if p = b.Authorize(s.Request(client, nil)); !isConsent(p) {
 		t.Errorf("status %d, want consent at once", p.Status)
@@ -187,8 +188,8 @@ func TestCSRF(t *testing.T) {
 	in.Set("password", servertest.Password)
 	_, yes, _ := consent.Form("decision")
 	yes.Set("decision", "allow")
-	out := url.Values{"csrf": yes["csrf"]}
-	for path, good := range map[string]url.Values{"/signin": in, "/consent": yes, "/signout": out} {
+	out, back := url.Values{"csrf": yes["csrf"]}, url.Values{"csrf": yes["csrf"], "revoke_all": {"all"}}
+	for path, good := range map[string]url.Values{"/signin": in, "/consent": yes, "/signout": out, "/account": back} {
 		for name, change := range map[string]func(url.Values, http.Header){
 			"csrf missing":          func(f url.Values, _ http.Header) { f.Del("csrf") },
 			"csrf of other browser": func(f url.Values, _ http.Header) { f["csrf"] = foreign["csrf"] },

@@ -33,9 +33,10 @@ type ticket struct {
 	State        string              `json:"s"`
 	Challenge    string              `json:"p"`
 	Facts        broker.RequestInput `json:"f"`
-	Login        time.Time           `json:"l"`  // prompt=login: sign-ins before this do not count
-	Person       string              `json:"w"`  // who saw the consent page
-	Scopes       []string            `json:"sc"` // what the consent page offered
+	Login        time.Time           `json:"l"`          // prompt=login: sign-ins before this do not count
+	Person       string              `json:"w"`          // who saw the consent page
+	Scopes       []string            `json:"sc"`         // what the consent page offered
+	Before       time.Time           `json:"b,omitzero"` // the consent that shortened the page; zero: the full page
 }
 
 // browser returns the value that ties forms to this browser, setting the

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
@@ -12,8 +11,7 @@ import (
 	"guestlist/store"
 )
 
-// token redeems a code: client binding and PKCE first, then policy, then one
-// commit that spends the code and holds the record.
+// token answers the grants that this server has.
 func (s *Server) token(w http.ResponseWriter, r *http.Request, v *visit) error {
 	p, err := formParams(w, r, "resource")
 	if err != nil {
@@ -23,9 +21,16 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, v *visit) error {
 	case "":
 		return broker.Refuse(broker.ReasonRequestInvalid, "grant_type is missing")
 	case "authorization_code":
-	default:
-		return broker.Refuse(broker.ReasonGrantTypeUnsupported, "grant_type is %.100q", p.one("grant_type"))
+		return s.redeem(w, r, v, p)
+	case "refresh_token":
+		return s.refresh(w, r, v, p)
 	}
+	return broker.Refuse(broker.ReasonGrantTypeUnsupported, "grant_type is %.100q", p.one("grant_type"))
+}
+
+// redeem gives tokens for a code: client binding and PKCE first, then policy,
+// then one commit that spends the code and holds the record.
+func (s *Server) redeem(w http.ResponseWriter, r *http.Request, v *visit, p params) error {
 	auth, err := grants.Authenticate(r.Header, p.Values)
 	if err != nil {
 		return err
@@ -47,9 +52,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"access_token": tok.AccessToken, "token_type": tok.TokenType, "expires_in": tok.ExpiresIn, "scope": tok.Scope,
-	})
+	writeToken(w, tok)
 	return nil
 }
 
@@ -75,32 +78,46 @@ func (s *Server) exchange(r *http.Request, v *visit, x grants.Exchange) (grants.
 		p, err := s.cfg.Grants.Check(ctx, u, x)
 		if err != nil {
 			if p.Replay {
-				s.endGrant(u, v, p.Grant, broker.ReasonGrantSpent, "token.replay_detected")
+				s.endGrant(u, v, p.Grant, broker.ReasonGrantSpent, "token.replay_detected", "the code was used before")
 			}
 			return err
 		}
 		v.subject = s.cfg.Keys.Pseudonym(p.Grant.Subject)
 		a, err := s.admit(ctx, u, v, grantRequest(p.Grant, x.Resources))
 		if err != nil {
-			if a.Decision.EndGrant {
-				s.endGrant(u, v, p.Grant, broker.ReasonGrantEndedByPolicy, "grant.ended")
-			}
+			return s.denied(u, v, p.Grant, a, err)
+		}
+		if tok, err = s.cfg.Grants.Redeem(ctx, u, x, p, a.Client, s.terms(a)); err != nil {
 			return err
 		}
-		set := a.Decision
-		tok, err = s.cfg.Grants.Redeem(ctx, u, x, p, a.Client, grants.Terms{
-			Scopes: set.Effective.Scopes, Resources: set.Effective.Resources, AccessTTL: set.Settings.AccessToken.TTL.Std(), Format: "jwt",
-		})
-		if err != nil {
-			return err
-		}
-		u.RequireEpoch(a.Epoch)
-		u.RequireClient(a.Client.ID, a.Client.Incarnation)
-		u.ExtendClient(a.Client.ID, a.Client.Incarnation, clientEnd(a, tok.ExpiresAt))
-		u.Append(s.tokenRecord(v, a, p.Grant, tok.ID, tok.ExpiresAt.UTC()))
+		s.stageToken(u, v, a, p.Grant, tok, "token.issued")
 		return nil
 	})
 	return tok, err
+}
+
+// stageToken stages what belongs to an issued token beside the token: what it
+// was decided under, the client's life, the record.
+func (s *Server) stageToken(u store.Unit, v *visit, a broker.Admission, g store.Grant, tok grants.Token, event string) {
+	u.RequireEpoch(a.Epoch)
+	u.RequireClient(a.Client.ID, a.Client.Incarnation)
+	until := tok.ExpiresAt
+	if tok.RefreshUntil.After(until) {
+		until = tok.RefreshUntil
+	}
+	u.ExtendClient(a.Client.ID, a.Client.Incarnation, clientEnd(a, until))
+	u.Append(s.tokenRecord(v, event, a, g, tok.ID, tok.ExpiresAt.UTC()))
+}
+
+// writeToken writes the successful answer (RFC 6749 section 5.1).
+func writeToken(w http.ResponseWriter, tok grants.Token) {
+	answer := map[string]any{
+		"access_token": tok.AccessToken, "token_type": tok.TokenType, "expires_in": tok.ExpiresIn, "scope": tok.Scope,
+	}
+	if tok.RefreshToken != "" {
+		answer["refresh_token"] = tok.RefreshToken
+	}
+	writeJSON(w, http.StatusOK, answer)
 }
 
 // grantRequest asks the user phase about a grant's frozen facts.
@@ -117,14 +134,13 @@ func grantRequest(g store.Grant, resources []string) broker.Request {
 }
 
 // endGrant stages the end of a grant with its record.
-func (s *Server) endGrant(u store.Unit, v *visit, g store.Grant, reason broker.Reason, event string) {
+func (s *Server) endGrant(u store.Unit, v *visit, g store.Grant, reason broker.Reason, event, why string) {
 	u.EndGrant(g.ID, s.cfg.Now(), reason)
 	rec := s.note(v, event, decisionlog.OutcomeRefused)
 	rec.Reason, rec.PublicReason = string(reason), string(reason.Public())
-	rec.ClientID, rec.Registration, rec.Incarnation = g.ClientID, string(g.Registration), g.Incarnation
-	rec.GrantID, rec.Policy = g.ID, g.Policy
+	ofGrant(&rec, g)
 	rec.Subject = s.cfg.Keys.Pseudonym(g.Subject)
-	rec.Detail = "the grant ends: " + strings.ToLower(reason.Meaning())
+	rec.Detail = "the grant ends: " + why
 	u.Append(rec)
 	v.recorded = true
 }

@@ -40,7 +40,7 @@ func TestTokenRefusals(t *testing.T) {
 	}{
 		{"grant_type missing", url.Values{"grant_type": nil}, nil, 400, "invalid_request", broker.ReasonRequestInvalid},
 		{"Trap11 grant_type unknown", invalid("grant_type", "password"), nil, 400, "unsupported_grant_type", broker.ReasonGrantTypeUnsupported},
-		{"grant_type refresh_token", invalid("grant_type", "refresh_token"), nil, 400, "unsupported_grant_type", broker.ReasonGrantTypeUnsupported},
+		{"refresh_token missing", invalid("grant_type", "refresh_token"), nil, 400, "invalid_request", broker.ReasonRequestInvalid},
 		{"client_id missing", url.Values{"client_id": nil}, nil, 401, "invalid_client", broker.ReasonClientAuthFailed},
 		{"code missing", url.Values{"code": nil}, nil, 400, "invalid_request", broker.ReasonRequestInvalid},
 		{"code unknown", invalid("code", strings.Repeat("x", 43)), nil, 400, "invalid_grant", broker.ReasonCodeUnknown},

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -47,7 +46,7 @@ type visit struct {
 // one wide event, and the one place where errors are answered.
 func (s *Server) visit(route string, k kind, methods []string, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{id: broker.NewID(), route: route, kind: k, source: source(r), began: s.cfg.Now()}
+		v := &visit{id: broker.NewID(), route: route, kind: k, source: s.source(r), began: s.cfg.Now()}
 		cw := &counting{ResponseWriter: w, visit: v}
 		header := cw.Header()
 		header.Set("X-Request-Id", v.id)
@@ -56,10 +55,17 @@ func (s *Server) visit(route string, k kind, methods []string, h handler) http.H
 		if strings.HasPrefix(s.cfg.Issuer, "https://") {
 			header.Set("Strict-Transport-Security", "max-age=31536000")
 		}
+		if s.crossOrigin(route) {
+			allowOrigins(header)
+		}
 		defer s.event(r, v)
 		defer s.survive(cw, r, v)
-		if err := s.enter(r, cw, methods); err != nil {
+		if err := s.enter(r, cw, v, methods); err != nil {
 			s.refuse(cw, r, v, err)
+			return
+		}
+		if r.Method == http.MethodOptions {
+			preflight(cw, methods)
 			return
 		}
 		if err := h(cw, r, v); err != nil {
@@ -69,29 +75,23 @@ func (s *Server) visit(route string, k kind, methods []string, h handler) http.H
 }
 
 // enter refuses what no endpoint takes.
-func (s *Server) enter(r *http.Request, w http.ResponseWriter, methods []string) error {
-	if s.cfg.Insecure && (r.Host != s.host || forwarded(r.Header)) {
-		return &statusError{status: http.StatusMisdirectedRequest, err: broker.Refuse(broker.ReasonRequestInvalid,
-			"host %.100q: this development server answers %s only, and nothing that was forwarded", r.Host, s.host)}
+func (s *Server) enter(r *http.Request, w http.ResponseWriter, v *visit, methods []string) error {
+	if err := s.checkHost(r, v); err != nil {
+		return err
 	}
-	if r.Method == http.MethodHead && slices.Contains(methods, http.MethodGet) {
-		return nil
+	if s.crossOrigin(v.route) {
+		methods = append(slices.Clone(methods), http.MethodOptions)
 	}
-	if !slices.Contains(methods, r.Method) {
+	if !slices.Contains(methods, r.Method) && !(r.Method == http.MethodHead && slices.Contains(methods, http.MethodGet)) {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
 		return &statusError{status: http.StatusMethodNotAllowed, err: broker.Refuse(broker.ReasonRequestInvalid, "method %.20q", r.Method)}
 	}
-	return nil
-}
-
-// forwarded reports whether a proxy left its mark.
-func forwarded(h http.Header) bool {
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
-		if h.Get(name) != "" {
-			return true
+	for _, name := range []string{"Authorization", "Content-Type"} {
+		if n := len(r.Header.Values(name)); v.kind == oauth && n > 1 {
+			return broker.Refuse(broker.ReasonRequestInvalid, "%d headers %s, at most one is read", n, name)
 		}
 	}
-	return false
+	return nil
 }
 
 // statusError is an error whose status does not follow from its reason.
@@ -144,19 +144,6 @@ func (s *Server) event(r *http.Request, v *visit) {
 		e = e.Str("reason", string(broker.ReasonOf(v.err))).Str("detail", bounded(v.err.Error(), 600))
 	}
 	e.Send()
-}
-
-// source is the address a request came from.
-func source(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Unmap().WithZone("")
 }
 
 // counting notes status and size of an answer.

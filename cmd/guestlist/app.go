@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -42,12 +43,14 @@ type plan struct {
 	hostMap   map[string]string
 	maxima    map[string]any
 	resources []broker.Resource
+	secrets   map[string]server.Secret // by resource id
 	lifetimes server.Lifetimes
 	cache     broker.CacheBounds
 	timeout   time.Duration
 	admitOff  bool
 	hidden    bool
 	insecure  bool
+	trusted   []netip.Prefix // proxies
 }
 
 // app is one running Guestlist without its listeners.
@@ -119,34 +122,32 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	}
 	a.server, err = server.New(server.Config{
 		Issuer: p.issuer, Store: a.store, Broker: a.broker, Grants: engine, Keys: k, Pages: look, People: people,
-		Batch: a.batch, Resources: p.resources, Lifetimes: p.lifetimes, Hidden: p.hidden, Insecure: p.insecure,
-		Log: a.log, Now: time.Now,
+		Batch: a.batch, Resources: p.resources, Secrets: p.secrets, Lifetimes: p.lifetimes, Hidden: p.hidden, Insecure: p.insecure,
+		TrustedProxies: p.trusted,
+		Log:            a.log, Now: time.Now,
 	})
 	if err != nil {
 		return err
 	}
-	a.admin, err = admin.New(admin.Config{Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Reload: a.reload})
+	rotate := func(_ context.Context, purpose string) error { return k.Rotate(purpose) }
+	a.admin, err = admin.New(admin.Config{Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Reload: a.reload, Rotate: rotate})
 	return err
 }
 
 // offer is what this server can do for any client.
 func offer(resources []broker.Resource) broker.Offer {
 	return broker.Offer{
-		GrantTypes: []string{"authorization_code"}, ResponseTypes: []string{"code"},
+		GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"},
 		AuthMethods: []string{"none"}, Resources: resources,
 	}
 }
-
-// policyDeadline bounds one decision. It is far above what a decision costs,
-// so that a busy machine refuses nobody, and far below what a person notices.
-const policyDeadline = 250 * time.Millisecond
 
 // reload loads the policies and makes them the active revision. On an error
 // the last good revision stays in force, and status says so.
 func (a *app) reload(ctx context.Context) error {
 	a.loading.Lock()
 	defer a.loading.Unlock()
-	set, notes, err := policies.Load(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima, Deadline: policyDeadline})
+	set, notes, err := policies.Load(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima})
 	if err == nil {
 		u := a.store.Begin()
 		err = a.broker.Activate(ctx, set, a.plan.source, u, func(ctx context.Context) error { return a.store.Commit(ctx, u) })

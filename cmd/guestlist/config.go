@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -25,21 +26,22 @@ const maxConfigBytes = 256 << 10
 // checked and complete: what the file left out has its default, and paths are
 // absolute.
 type config struct {
-	Issuer      string // issuer identifier; https, or http where loopback holds
-	Listen      string // host:port of the public listener
-	TLS         tlsConfig
-	Store       string // bolt:///path; see storeFile
-	Policies    policiesConfig
-	CIMD        cimdConfig
-	Outbound    outboundConfig
-	People      peopleConfig
-	Resources   []resourceConfig // at least one
-	Keys        keysConfig
-	Maxima      map[string]any // partial settings that bound every policy; nil: no bound
-	Lifetimes   lifetimesConfig
-	DecisionLog decisionLogConfig
-	Admin       adminConfig
-	Log         logConfig
+	Issuer         string // issuer identifier; https, or http where loopback holds
+	Listen         string // host:port of the public listener
+	TLS            tlsConfig
+	Store          string // bolt:///path; see storeFile
+	Policies       policiesConfig
+	CIMD           cimdConfig
+	Outbound       outboundConfig
+	People         peopleConfig
+	Resources      []resourceConfig // at least one
+	Keys           keysConfig
+	Maxima         map[string]any // partial settings that bound every policy; nil: no bound
+	Lifetimes      lifetimesConfig
+	DecisionLog    decisionLogConfig
+	Admin          adminConfig
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts; none: nobody's
+	Log            logConfig
 }
 
 // tlsConfig has both files or neither.
@@ -77,7 +79,9 @@ type resourceConfig struct {
 	ID          string   // RFC 8707 resource identifier
 	Name        string   // for people; default the host of ID
 	Scopes      []string // empty: every scope
-	TokenFormat string   // jwt
+	TokenFormat string   // jwt or opaque; default jwt
+	SigningAlg  string   // ES256 or RS256, of its jwt tokens; default ES256
+	SecretFile  string   // the secret it introspects with; empty: it may not
 }
 
 type keysConfig struct {

@@ -14,7 +14,7 @@ import (
 	"guestlist/broker"
 )
 
-// goodConfig has every member that is in force, DIR standing for its folder.
+// goodConfig has every member that is in force and goes with the others, DIR standing for its folder.
 const goodConfig = `issuer: https://id.example/tenant
 listen: 127.0.0.1:8080
 tls:
@@ -121,8 +121,8 @@ func TestConfigGood(t *testing.T) {
 		Outbound: outboundConfig{CAFile: dir + "/ca.pem"},
 		People:   peopleConfig{File: dir + "/people.yaml"},
 		Resources: []resourceConfig{
-			{ID: "https://mcp.example/mcp", Name: "The server", Scopes: []string{"mcp:read", "mcp:write"}, TokenFormat: "jwt"},
-			{ID: "https://api.example/", Name: "api.example", TokenFormat: "jwt"},
+			{ID: "https://mcp.example/mcp", Name: "The server", Scopes: []string{"mcp:read", "mcp:write"}, TokenFormat: "jwt", SigningAlg: "ES256"},
+			{ID: "https://api.example/", Name: "api.example", TokenFormat: "jwt", SigningAlg: "ES256"},
 		},
 		Keys:        keysConfig{Dir: dir + "/keys"},
 		Maxima:      map[string]any{"access_token": map[string]any{"ttl": "10m"}, "document": map[string]any{"max_bytes": uint64(6000)}},
@@ -198,7 +198,6 @@ func TestConfigWrong(t *testing.T) {
 		{"duplicate", "log:\n  level", "keys: {dir: b}\nlog:\n  level", "keys: is already in line 29"},
 		{"duplicate, nested", "  dir: keys", "  dir: keys\n§  dir: others", "keys.dir: is already in line 30"},
 		// not yet
-		{"trusted_proxies", "log:\n  level", "trusted_proxies: [10.0.0.0/8]\nlog:\n  level", "trusted_proxies: is not available yet"},
 		{"policies.bundle", "  watch: false", "  bundle: https://b.example", "policies.bundle: is not available yet"},
 		{"cimd.retries", "  max_bytes: 5120", "  retries: 2", "cimd.retries: is not available yet"},
 		{"cimd.caps", "  max_bytes: 5120", "  caps: {}", "cimd.caps: is not available yet"},
@@ -211,8 +210,9 @@ func TestConfigWrong(t *testing.T) {
 		{"decision_log.retain", "  stdout: true", "  retain: 30d", "decision_log.retain: is not available yet"},
 		{"decision_log.exporters", "  stdout: true", "  exporters: []", "decision_log.exporters: is not available yet"},
 		{"admin.listen", "  socket: admin.sock", "  listen: 127.0.0.1:1", "admin.listen: is not available yet"},
-		{"resource secret", "    token_format: jwt", "    secret_file: x", "resources[0].secret_file: is not available yet"},
-		{"opaque tokens", "token_format: jwt", "token_format: opaque", "opaque tokens are not available yet"},
+		{"resource secret file", "    token_format: jwt", "    secret_file: nowhere", "resources[0].secret_file: open "},
+		{"signing algorithm", "    token_format: jwt", "    signing_alg: HS256", `"HS256" is no algorithm of this server`},
+		{"opaque tokens", "token_format: jwt", "token_format: opaque", "opaque tokens can only be read by introspection"},
 		{"postgres", "store: bolt://DIR/guestlist.db", "store: postgres://db/x", "PostgreSQL is not available yet"},
 		// form
 		{"tls misspelt (told once)", "  cert_file", "  cert_fle", "tls.cert_fle: unknown member (did you mean tls.cert_file?)"},
@@ -410,9 +410,9 @@ func TestConfigAnchors(t *testing.T) {
   - {id: "https://api.example/", scopes: *scopes}`, 1)
 	got, err := parseIn(dir, content)
 	want := []resourceConfig{
-		{ID: "http://localhost:9000/mcp", Name: "One", Scopes: []string{"a", "b"}, TokenFormat: "jwt"},
-		{ID: "http://localhost:9000/two", Name: "One", Scopes: []string{"a", "b"}, TokenFormat: "jwt"},
-		{ID: "https://api.example/", Name: "api.example", Scopes: []string{"a", "b"}, TokenFormat: "jwt"},
+		{ID: "http://localhost:9000/mcp", Name: "One", Scopes: []string{"a", "b"}, TokenFormat: "jwt", SigningAlg: "ES256"},
+		{ID: "http://localhost:9000/two", Name: "One", Scopes: []string{"a", "b"}, TokenFormat: "jwt", SigningAlg: "ES256"},
+		{ID: "https://api.example/", Name: "api.example", Scopes: []string{"a", "b"}, TokenFormat: "jwt", SigningAlg: "ES256"},
 	}
 	if err != nil || !reflect.DeepEqual(got.Resources, want) {
 		t.Errorf("resources = %+v, %v, want %+v", got.Resources, err, want)

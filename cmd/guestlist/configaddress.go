@@ -91,8 +91,8 @@ func (r *configReader) checkListen(c *config) {
 		return
 	}
 	tls := r.given("tls.cert_file") || r.given("tls.key_file") || r.isBad("tls.cert_file") || r.isBad("tls.key_file")
-	if !tls && !isLoopbackHost(host) {
-		r.fault("listen", "set tls.cert_file and tls.key_file, or listen on 127.0.0.1 behind a proxy on this machine that does TLS",
+	if !tls && !isLoopbackHost(host) && len(c.TrustedProxies) == 0 {
+		r.fault("listen", "set tls.cert_file and tls.key_file, or put a proxy in front that does TLS: list it in trusted_proxies, or listen on 127.0.0.1 beside it",
 			"other machines can reach %q, and without tls they would send passwords in clear", c.Listen)
 	}
 }
@@ -150,15 +150,7 @@ func (r *configReader) completeResource(at string, res *resourceConfig) {
 			r.fault(path, "remove one", "%q is there twice", scope)
 		}
 	}
-	switch res.TokenFormat {
-	case "":
-		res.TokenFormat = "jwt"
-	case "jwt":
-	case "opaque":
-		r.fault(at+".token_format", "write jwt, or leave it out", "opaque tokens are not available yet")
-	default:
-		r.fault(at+".token_format", "write jwt, or leave it out", "%q is no token format", res.TokenFormat)
-	}
+	r.checkTokens(at, res)
 }
 
 // resourceProblem says what is wrong with a resource identifier (RFC 8707

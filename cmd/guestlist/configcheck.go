@@ -26,11 +26,13 @@ func (r *configReader) check(c *config) {
 	r.checkTLS(c)
 	r.checkListen(c)
 	r.checkIssuer(c)
+	r.checkProxies(c)
 	r.checkStore(c)
 	r.checkPolicies(c)
 	r.checkCIMD(c)
 	r.checkOutbound(c)
 	r.checkResources(c)
+	r.checkNames(c)
 	r.checkFiles(c)
 	r.checkMaxima(c)
 	r.checkDurations([]durationBound{

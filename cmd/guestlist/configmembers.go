@@ -70,7 +70,7 @@ func (c *config) members() map[string]configMember {
 			"socket": {value: fileValue(&c.Admin.Socket), env: "GUESTLIST_ADMIN_SOCKET"},
 			"listen": {value: notYet},
 		}},
-		"trusted_proxies": {value: notYet},
+		"trusted_proxies": {value: networksValue(&c.TrustedProxies)},
 		"log": {section: map[string]configMember{
 			"level": {value: textValue(&c.Log.Level), env: "GUESTLIST_LOG_LEVEL"},
 		}},
@@ -83,6 +83,7 @@ func (c *resourceConfig) members() map[string]configMember {
 		"name":         {value: textValue(&c.Name)},
 		"scopes":       {value: textsValue(&c.Scopes)},
 		"token_format": {value: textValue(&c.TokenFormat)},
-		"secret_file":  {value: notYet},
+		"signing_alg":  {value: textValue(&c.SigningAlg)},
+		"secret_file":  {value: fileValue(&c.SecretFile)},
 	}
 }

@@ -65,6 +65,6 @@ func newRoot() *cobra.Command {
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.AddCommand(serveCommand(), policyCommand(), clientCommand(), auditCommand(), personCommand(), versionCommand())
+	root.AddCommand(serveCommand(), policyCommand(), clientCommand(), auditCommand(), personCommand(), keysCommand(), versionCommand())
 	return root
 }

@@ -22,7 +22,12 @@ func planFrom(c config) (plan, error) {
 			Floor: c.CIMD.CacheFloor.Std(), Default: c.CIMD.CacheDefault.Std(), Ceiling: c.CIMD.CacheCeiling.Std(),
 		},
 		timeout: c.CIMD.Timeout.Std(), admitOff: !*c.CIMD.Admit, hidden: !*c.CIMD.Admit || !*c.CIMD.Advertise,
-		insecure: len(c.Outbound.InsecureHostMap) > 0 || c.loopback() && c.TLS.CertFile == "",
+		insecure: len(c.Outbound.InsecureHostMap) > 0 || c.loopback() && c.TLS.CertFile == "" && len(c.TrustedProxies) == 0,
+		trusted:  c.TrustedProxies,
+	}
+	var err error
+	if p.secrets, err = secretsOf(c); err != nil {
+		return plan{}, err
 	}
 	if c.Outbound.CAFile != "" {
 		roots, err := fetch.LoadCAFile(c.Outbound.CAFile)
@@ -53,7 +58,7 @@ func maximaOf(c config) map[string]any {
 func resourcesOf(c config) []broker.Resource {
 	var out []broker.Resource
 	for _, r := range c.Resources {
-		out = append(out, broker.Resource{ID: r.ID, Name: r.Name, Scopes: r.Scopes, TokenFormat: r.TokenFormat})
+		out = append(out, broker.Resource{ID: r.ID, Name: r.Name, Scopes: r.Scopes, TokenFormat: r.TokenFormat, SigningAlg: r.SigningAlg})
 	}
 	return out
 }

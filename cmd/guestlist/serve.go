@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -69,6 +71,12 @@ func serveConfig(ctx context.Context, path string, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
+	run := running{}
+	if cfg.TLS.CertFile != "" {
+		if run.certificate, err = openCertificate(cfg.TLS.CertFile, cfg.TLS.KeyFile, time.Now, log); err != nil {
+			return err
+		}
+	}
 	a, err := open(ctx, p, log)
 	if err != nil {
 		return err
@@ -77,7 +85,7 @@ func serveConfig(ctx context.Context, path string, stdout, stderr io.Writer) err
 	if err != nil {
 		return errors.Join(err, a.close(ctx))
 	}
-	run := running{app: a, public: public, certFile: cfg.TLS.CertFile, keyFile: cfg.TLS.KeyFile}
+	run.app, run.public = a, public
 	if cfg.Policies.Watch {
 		run.watch = cfg.Policies.Path
 	}
@@ -108,13 +116,12 @@ type sink struct {
 
 // running is an app with its listeners, which it owns.
 type running struct {
-	app      *app
-	public   net.Listener
-	socket   net.Listener // nil: no admin API
-	certFile string       // empty: no TLS
-	keyFile  string
-	watch    string // policy directory to watch; empty: none
-	exports  []sink
+	app         *app
+	public      net.Listener
+	socket      net.Listener // nil: no admin API
+	certificate *certificate // nil: no TLS of its own
+	watch       string       // policy directory to watch; empty: none
+	exports     []sink
 }
 
 // until serves until ctx is done or a listener fails, then stops gracefully:
@@ -125,6 +132,7 @@ func (r running) until(ctx context.Context) error {
 	defer cancel()
 	failed := make(chan error, 2)
 	public := httpServer(r.app.server)
+	public.ErrorLog = stdlog.New(connectionLog{log}, "", 0)
 	go func() { failed <- r.servePublic(public) }()
 	var adminServer *http.Server
 	if r.socket != nil {
@@ -166,10 +174,25 @@ func (r running) until(ctx context.Context) error {
 
 // servePublic serves the public listener, with TLS where it is configured.
 func (r running) servePublic(s *http.Server) error {
-	if r.certFile != "" {
-		return s.ServeTLS(r.public, r.certFile, r.keyFile)
+	if r.certificate != nil {
+		s.TLSConfig = r.certificate.config()
+		return s.ServeTLS(r.public, "", "")
 	}
 	return s.Serve(r.public)
+}
+
+// connectionLog takes what net/http has to say beside requests. Anybody can
+// make a TLS handshake fail, so that is for debugging alone.
+type connectionLog struct{ log zerolog.Logger }
+
+// Write implements io.Writer.
+func (c connectionLog) Write(p []byte) (int, error) {
+	level, text := zerolog.WarnLevel, strings.TrimSpace(string(p))
+	if strings.Contains(text, "TLS handshake error") {
+		level = zerolog.DebugLevel
+	}
+	c.log.WithLevel(level).Str("event", "http.trouble").Msg(text)
+	return len(p), nil
 }
 
 // httpServer bounds what one connection may hold.

@@ -13,6 +13,7 @@
 //	GET  /v1/audit/why?id=ID              the records behind a request, a decision or a client
 //	GET  /v1/status                       what the process says of itself
 //	POST /v1/policies/reload              load the policies again
+//	POST /v1/keys/rotate?purpose=         publish a new key that takes over later
 //
 // An error is {"error": text}. Unknown and repeated parameters are refused;
 // an empty one counts as absent. Identifiers travel in the query, never in
@@ -39,6 +40,11 @@ type Config struct {
 	Now    func() time.Time                // the clock
 	Status func(ctx context.Context) any   // encoded as JSON by /v1/status; nil: the route answers 404
 	Reload func(ctx context.Context) error // loads the policies again, [Actor] names who asked; nil: the route answers 404
+
+	// Rotate publishes a new key of one purpose, "signing" or "sealing"; it
+	// refuses others, with an error fit for the operator. nil: the route
+	// answers 404.
+	Rotate func(ctx context.Context, purpose string) error
 }
 
 // api answers requests.
@@ -76,6 +82,7 @@ func New(cfg Config) (http.Handler, error) {
 		"/v1/audit/why":       {http.MethodGet, []string{"id"}, a.why},
 		"/v1/status":          {http.MethodGet, nil, a.status},
 		"/v1/policies/reload": {http.MethodPost, nil, a.reload},
+		"/v1/keys/rotate":     {http.MethodPost, []string{"purpose"}, a.rotate},
 	}
 	return a, nil
 }

@@ -52,6 +52,16 @@ type Refusal struct {
 // Error implements error.
 func (r *Refusal) Error() string { return r.Text }
 
+// NoServer is the error of a call that found nobody on the socket.
+type NoServer struct {
+	Socket string // path of the socket that was tried
+}
+
+// Error implements error.
+func (n *NoServer) Error() string {
+	return fmt.Sprintf("no server answers on %s: start it with guestlist serve, or name the socket of a running one with --config or --socket", n.Socket)
+}
+
 // RecordFilter selects records; every set member must fit.
 type RecordFilter struct {
 	ClientID string    // exact client identifier
@@ -123,6 +133,13 @@ func (c *Client) Reload(ctx context.Context) (string, error) {
 	return out.Revision, err
 }
 
+// Rotate makes the server publish a new key of one purpose, "signing" or
+// "sealing", which takes over later.
+func (c *Client) Rotate(ctx context.Context, purpose string) error {
+	var out rotated
+	return c.call(ctx, http.MethodPost, "/v1/keys/rotate", url.Values{"purpose": {purpose}}, &out)
+}
+
 func set(q url.Values, name, value string) {
 	if value != "" {
 		q.Set(name, value)
@@ -176,7 +193,7 @@ func (c *Client) unreachable(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("the admin socket %s is not yours to use: be the user the server runs as, or root", c.socket)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no server answers on %s: start it with guestlist serve, or name the socket of a running one with --config or --socket", c.socket)
+		return &NoServer{c.socket}
 	}
 	var ue *url.Error
 	if errors.As(err, &ue) {

@@ -20,7 +20,7 @@ func (a *api) reload(ctx context.Context, _ url.Values) (any, error) {
 	if a.cfg.Reload == nil {
 		return nil, fail(http.StatusNotFound, "this server cannot load its policies again")
 	}
-	if err := a.recordAct(ctx, "policy.reload_asked"); err != nil {
+	if err := a.recordAct(ctx, "policy.reload_asked", ""); err != nil {
 		return nil, err
 	}
 	if err := a.cfg.Reload(ctx); err != nil {
@@ -30,8 +30,8 @@ func (a *api) reload(ctx context.Context, _ url.Values) (any, error) {
 	return reloaded{revision}, err
 }
 
-// recordAct commits the record of what an operator does.
-func (a *api) recordAct(ctx context.Context, event string) error {
+// recordAct commits the record of what an operator does; detail may be empty.
+func (a *api) recordAct(ctx context.Context, event, detail string) error {
 	u := a.cfg.Store.Begin()
 	epoch, err := u.Epoch(ctx)
 	if err != nil {
@@ -43,7 +43,7 @@ func (a *api) recordAct(ctx context.Context, event string) error {
 	}
 	u.Append(decisionlog.Record{
 		DecisionID: broker.NewID(), Timestamp: a.cfg.Now(), Event: event, Outcome: decisionlog.OutcomeDone,
-		Revision: revision, Epoch: epoch, Actor: Actor(ctx),
+		Revision: revision, Epoch: epoch, Actor: Actor(ctx), Detail: detail,
 	})
 	return a.cfg.Store.Commit(ctx, u)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ory/fosite"
 
+	"guestlist/broker"
 	"guestlist/store"
 )
 
@@ -16,18 +17,30 @@ type call struct {
 	requestID string
 	grant     store.Grant
 	client    *client
-	code      store.Code // when issuing: grows its hash and challenge
+	code      store.Code    // when issuing: grows its hash and challenge
+	held      store.Refresh // the refresh token presented, when refreshing
 
-	scopes, resources []string      // of the token, when redeeming
-	ttl               time.Duration // of the token, when redeeming
+	terms       Terms     // of the tokens, when redeeming and refreshing
+	absoluteEnd time.Time // of the refresh token's family
 
-	spent     bool  // inside the transaction
-	committed bool  // the transaction ended well
-	token     Token // minted inside the transaction
+	spent     bool // inside the transaction
+	committed bool // the transaction ended well
+
+	token   Token         // minted inside the transaction
+	access  store.Access  // its row
+	refresh store.Refresh // the row of the refresh token beside it
 }
 
-// request is the authorization request as Fosite keeps it with a code: made
-// anew from what the code and the grant say. The requested scopes and
+// unknown is the reason for what Fosite calls an invalid grant.
+func (c *call) unknown() broker.Reason {
+	if c.held.Hash != "" {
+		return broker.ReasonRefreshUnknown
+	}
+	return broker.ReasonCodeUnknown
+}
+
+// request is the authorization request as Fosite keeps it with a code or a
+// refresh token: made anew from what they and the grant say. The requested scopes and
 // resources are the grant's, the granted ones this call's.
 func (c *call) request() *fosite.Request {
 	r := fosite.NewRequest()
@@ -37,8 +50,8 @@ func (c *call) request() *fosite.Request {
 	r.Session = session{subject: c.grant.User.Sub}
 	r.RequestedScope = c.grant.Scopes
 	r.RequestedAudience = c.grant.Resources
-	r.GrantedScope = c.scopes
-	r.GrantedAudience = c.resources
+	r.GrantedScope = c.terms.Scopes
+	r.GrantedAudience = c.terms.Resources
 	r.Form = url.Values{"redirect_uri": {c.code.RedirectURI}}
 	if c.code.Challenge != "" {
 		r.Form.Set("code_challenge", c.code.Challenge)
@@ -53,6 +66,7 @@ func (c *call) request() *fosite.Request {
 type client struct {
 	id, redirectURI, method string
 	scopes, resources       []string
+	refresh                 bool // a refresh token may be used and issued
 }
 
 func snapshot(g store.Grant) *client {
@@ -65,11 +79,19 @@ func snapshot(g store.Grant) *client {
 func (c *client) GetID() string                      { return c.id }
 func (c *client) GetHashedSecret() []byte            { return nil }
 func (c *client) GetRedirectURIs() []string          { return []string{c.redirectURI} }
-func (c *client) GetGrantTypes() fosite.Arguments    { return fosite.Arguments{"authorization_code"} }
 func (c *client) GetResponseTypes() fosite.Arguments { return fosite.Arguments{"code"} }
 func (c *client) GetScopes() fosite.Arguments        { return c.scopes }
 func (c *client) IsPublic() bool                     { return c.method == methodNone }
 func (c *client) GetAudience() fosite.Arguments      { return c.resources }
+
+// GetGrantTypes returns those of this call: Fosite issues a refresh token to
+// whoever may use one.
+func (c *client) GetGrantTypes() fosite.Arguments {
+	if c.refresh {
+		return fosite.Arguments{"authorization_code", "refresh_token"}
+	}
+	return fosite.Arguments{"authorization_code"}
+}
 
 // session carries nothing between calls: claims are made anew for every token,
 // and times are this package's, not those of Fosite's clock.

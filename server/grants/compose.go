@@ -26,7 +26,7 @@ import (
 // hybrid and password.
 func (e *Engine) compose(c *call) *fosite.Fosite {
 	cfg, store, made := e.base, storage{c}, strategy{call: c, issuer: e.issuer, signer: e.signer}
-	cfg.AccessTokenLifespan = max(c.ttl, time.Second)
+	cfg.AccessTokenLifespan = max(c.terms.AccessTTL, time.Second)
 	cfg.RedirectSecureChecker = func(context.Context, *url.URL) bool {
 		return isRedirectTarget(c.code.RedirectURI)
 	}
@@ -38,9 +38,12 @@ func (e *Engine) compose(c *call) *fosite.Fosite {
 		CoreStorage: store, TokenRevocationStorage: store, Config: &cfg,
 	}
 	challenge := &pkce.Handler{AuthorizeCodeStrategy: made, Storage: store, Config: &cfg}
+	refresh := &oauth2.RefreshTokenGrantHandler{
+		AccessTokenStrategy: made, RefreshTokenStrategy: made, TokenRevocationStorage: store, Config: &cfg,
+	}
 	cfg.AuthorizeEndpointHandlers = fosite.AuthorizeEndpointHandlers{code, challenge}
 	// The order of the token endpoint is ours: PKCE first.
-	cfg.TokenEndpointHandlers = fosite.TokenEndpointHandlers{challenge, code}
+	cfg.TokenEndpointHandlers = fosite.TokenEndpointHandlers{challenge, code, refresh}
 	return &fosite.Fosite{Store: store, Config: &cfg}
 }
 
@@ -122,15 +125,16 @@ func (refusing) Hash(context.Context, []byte) ([]byte, error) { return nil, errR
 func (refusing) RoundTrip(*http.Request) (*http.Response, error) { return nil, errRefused }
 
 // translate flattens an error of Fosite: its types stay in this package, and
-// so do the debug texts it carries along.
-func translate(what string, err error) error {
+// so do the debug texts it carries along. unknown is the reason for an invalid
+// grant.
+func translate(what string, err error, unknown broker.Reason) error {
 	if ours := (*broker.Error)(nil); errors.As(err, &ours) {
 		return ours
 	}
 	reason, said := broker.ReasonServerTrouble, err.Error()
 	switch {
 	case errors.Is(err, fosite.ErrInvalidGrant):
-		reason = broker.ReasonCodeUnknown
+		reason = unknown
 	case errors.Is(err, fosite.ErrInvalidScope):
 		reason = broker.ReasonScopeNotAllowed
 	}

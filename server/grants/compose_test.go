@@ -1,7 +1,9 @@
 package grants
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -27,7 +29,8 @@ func newEngine(t *testing.T) *Engine {
 
 type noSigner struct{}
 
-func (noSigner) SignJWT(string, any) (string, error) { return "", errors.New("no key") }
+func (noSigner) SignJWTWith(string, string, any) (string, error) { return "", errors.New("no key") }
+func (noSigner) VerifyJWT(string, string) ([]byte, error)        { return nil, errors.New("no key") }
 
 // composed returns the configuration of a call as handlers see it.
 func composed(t *testing.T) *fosite.Config {
@@ -116,8 +119,8 @@ func TestTrap40ComposingAgainKeepsNothing(t *testing.T) {
 		id       string
 	}{{first, "one"}, {second, "two"}} {
 		cfg := tt.provider.Config.(*fosite.Config)
-		if a, b := len(cfg.AuthorizeEndpointHandlers), len(cfg.TokenEndpointHandlers); a != 2 || b != 2 {
-			t.Errorf("handlers = %d and %d, want 2 and 2", a, b)
+		if a, b := len(cfg.AuthorizeEndpointHandlers), len(cfg.TokenEndpointHandlers); a != 2 || b != 3 {
+			t.Errorf("handlers = %d and %d, want 2 and 3", a, b)
 		}
 		got, err := cfg.ClientAuthenticationStrategy(t.Context(), nil, url.Values{"client_id": {tt.id}})
 		if err != nil || got.GetID() != tt.id {
@@ -162,6 +165,81 @@ func TestStorageDuties(t *testing.T) {
 	}
 }
 
+// The same for a refresh token: trap 30 and the nil requester that makes Fosite
+// panic.
+func TestTrap30StorageDutiesOfRefresh(t *testing.T) {
+	ctx := t.Context()
+	held := store.Refresh{Hash: "h"}
+	s := storage{&call{client: &client{id: "c"}, held: held}}
+	for _, hash := range []string{"", "x"} {
+		if r, err := s.GetRefreshTokenSession(ctx, hash, nil); r != nil || !errors.Is(err, fosite.ErrNotFound) {
+			t.Errorf("GetRefreshTokenSession(%q) = %v, %v, want nothing", hash, r, err)
+		}
+		if err := s.RotateRefreshToken(ctx, "", hash); broker.ReasonOf(err) != broker.ReasonRefreshReused {
+			t.Errorf("RotateRefreshToken(%q) = %v, want refresh_reused", hash, err)
+		}
+	}
+	if err := s.RotateRefreshToken(ctx, "", "h"); err != nil {
+		t.Errorf("first rotation = %v", err)
+	}
+	if err := s.RotateRefreshToken(ctx, "", "h"); broker.ReasonOf(err) != broker.ReasonRefreshReused {
+		t.Errorf("second rotation = %v, want refresh_reused", err)
+	}
+	s.refresh.Hash, s.access.Key = "next", "key"
+	if err := s.Rollback(ctx); err != nil || s.spent || s.refresh.Hash != "" || s.access.Key != "" {
+		t.Errorf("Rollback = %v, left %+v, want nothing", err, s.call)
+	}
+
+	held.SpentAt = time.Now()
+	s = storage{&call{client: &client{id: "c"}, held: held}}
+	if r, err := s.GetRefreshTokenSession(ctx, "h", nil); r == nil || !errors.Is(err, fosite.ErrInactiveToken) {
+		t.Errorf("GetRefreshTokenSession = %v, %v, want a request and the error", r, err)
+	}
+	if err := s.RotateRefreshToken(ctx, "", "h"); broker.ReasonOf(err) != broker.ReasonRefreshReused {
+		t.Errorf("rotation of a spent token = %v, want refresh_reused", err)
+	}
+	s = storage{&call{client: &client{id: "c"}}}
+	if r, err := s.GetRefreshTokenSession(ctx, "", nil); r != nil || !errors.Is(err, fosite.ErrNotFound) {
+		t.Errorf("GetRefreshTokenSession without a token = %v, %v, want nothing", r, err)
+	}
+	if err := s.RotateRefreshToken(ctx, "", ""); broker.ReasonOf(err) != broker.ReasonRefreshReused {
+		t.Errorf("rotation without a token = %v, want refresh_reused", err)
+	}
+}
+
+// What the store and the server have must not open an answer: only the token
+// does.
+func TestSealedAnswerOpensWithTheTokenAlone(t *testing.T) {
+	token := secret()
+	next := store.Refresh{Parent: hashOf(token), Hash: hashOf(secret()), GrantID: "g", ClientID: "c"}
+	sealed, err := sealAnswer(token, next, answer{Token: Token{RefreshToken: "successor"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := store.Refresh{Hash: next.Parent, Successor: next.Hash, GrantID: "g", ClientID: "c", Answer: sealed}
+	if a, err := openAnswer(token, row); err != nil || a.Token.RefreshToken != "successor" {
+		t.Errorf("openAnswer = %+v, %v, want what was sealed", a, err)
+	}
+	digest, err := hex.DecodeString(row.Hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]string{
+		"nothing": "", "hash": row.Hash, "digest": string(digest), "successor's hash": row.Successor,
+		"grant": "g", "client": "c", "secret of the engine": string(newEngine(t).base.GlobalSecret),
+		"another token": secret(), "the token and a blank": token + " ",
+	}
+	for name, key := range have {
+		if a, err := openAnswer(key, row); err == nil {
+			t.Errorf("openAnswer with %s = %+v, want an error", name, a)
+		}
+	}
+	again, err := sealAnswer(token, next, answer{Token: Token{RefreshToken: "successor"}})
+	if err != nil || bytes.Equal(again, sealed) {
+		t.Errorf("sealAnswer twice gave the same bytes, %v", err)
+	}
+}
+
 // A wrong verifier must not make the challenge vanish, even inside one call.
 func TestTrap02DeleteOfTheChallengeIsNone(t *testing.T) {
 	ctx := context.Background()
@@ -188,7 +266,7 @@ func TestTrap42NoFositeErrorLeaves(t *testing.T) {
 		"nobody's":       {errors.New("x"), broker.ReasonServerTrouble},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := translate("do", tt.err)
+			err := translate("do", tt.err, broker.ReasonCodeUnknown)
 			if broker.ReasonOf(err) != tt.want {
 				t.Errorf("translate = %v, want %s", err, tt.want)
 			}

@@ -1,12 +1,12 @@
-// Package grants issues authorization codes and redeems them for access
-// tokens. It is the only package that knows Fosite, and no Fosite type leaves
-// it.
+// Package grants issues authorization codes, redeems them for access and
+// refresh tokens, rotates refresh tokens, and knows the tokens it issued again.
+// It is the only package that knows Fosite, and no Fosite type leaves it.
 //
 // Fosite runs here as a grant engine behind this server's own edge. Before a
 // handler of it is reached, the caller has parsed the request, matched the
 // redirect URI and asked policy, and this package has checked the client
-// binding and PKCE: Fosite spends a code and ends its tokens before it looks
-// at who presented it. Fosite never sees the store. It works on copies, and
+// binding and PKCE: Fosite spends a code or refresh token and ends its family
+// before it looks at who presented it. Fosite never sees the store. It works on copies, and
 // what it did is staged on the caller's unit of work at the end, all of it or
 // nothing.
 //
@@ -30,11 +30,15 @@ const (
 	replayWindow = 24 * time.Hour
 )
 
-// Signer makes JSON Web Signatures. It may be called from many goroutines.
+// Signer makes and checks JSON Web Signatures. It may be called from many
+// goroutines.
 type Signer interface {
-	// SignJWT returns claims, which marshal to a JSON object, as a compact
-	// JWS whose header has that typ.
-	SignJWT(typ string, claims any) (string, error)
+	// SignJWTWith returns claims, which marshal to a JSON object, as a compact
+	// JWS with that algorithm (ES256 or RS256) whose header has that typ.
+	SignJWTWith(alg, typ string, claims any) (string, error)
+	// VerifyJWT returns the payload of a compact JWS that any key of the set
+	// has signed, earlier ones included, and whose header has that typ.
+	VerifyJWT(token, typ string) (payload []byte, err error)
 }
 
 // Config says what an Engine needs.
@@ -42,7 +46,7 @@ type Config struct {
 	// Issuer is the issuer identifier of this server, the iss of its tokens.
 	// Required.
 	Issuer string
-	// Signer signs access tokens. Required.
+	// Signer signs access tokens, and checks those that come back. Required.
 	Signer Signer
 	// Now is the clock. Required.
 	Now func() time.Time
@@ -51,7 +55,7 @@ type Config struct {
 	CodeTTL time.Duration
 }
 
-// Engine issues codes and redeems them. It keeps no state between calls and
+// Engine issues codes and tokens. It keeps no state between calls and
 // may be used by many goroutines at once.
 type Engine struct {
 	issuer  string

@@ -59,7 +59,7 @@ func (e *Engine) IssueCode(ctx context.Context, u store.Unit, r CodeRequest) (st
 	}
 	response, err := e.compose(c).NewAuthorizeResponse(ctx, authorizeRequest(c, target, r.Challenge), session{})
 	if err != nil {
-		return "", translate("issue code", err)
+		return "", translate("issue code", err, broker.ReasonCodeUnknown)
 	}
 	if c.code.Hash == "" || c.code.Challenge != r.Challenge {
 		return "", broker.Refuse(broker.ReasonServerTrouble, "issue code: the engine did not bind the code to its challenge")

@@ -4,107 +4,107 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"guestlist/broker"
 	"guestlist/store"
 )
 
-// Terms are what policy grants in this exchange. They may be less than the
-// grant, never more.
-type Terms struct {
-	// Scopes of the token. Empty is allowed; whether it makes sense is the
-	// caller's question.
-	Scopes []string
-	// Resources the token is for, at least one. The caller has narrowed them
-	// to Exchange.Resources.
-	Resources []string
-	// AccessTTL is the life of the token, in whole seconds; a fraction is cut.
-	AccessTTL time.Duration
-	// Format of the token: "jwt", which empty stands for.
-	Format string
-}
-
-// Token is an access token with what the token response and the decision
-// record say of it.
-type Token struct {
-	// AccessToken is the secret itself: for the response, never for a log.
-	AccessToken string
-	// TokenType is "Bearer".
-	TokenType string
-	// ExpiresIn is the life in seconds.
-	ExpiresIn int64
-	// Scope is the granted scope, space-separated.
-	Scope string
-	// ID is the token's jti, by which records name it.
-	ID string
-	// ExpiresAt is when the token ends, in whole seconds.
-	ExpiresAt time.Time
-}
-
-// Redeem exchanges the code that p is about for an access token and stages
-// that the code is spent, that the grant must live until the commit, and that
-// it was used. The token must not be handed out before u is committed: a
-// commit may still end with broker.ErrSpent, when somebody else was first, or
-// with broker.ErrConflict.
+// Redeem exchanges the code that p is about for an access token, and a refresh
+// token when the terms have one. It stages that the code is spent, what the
+// tokens are, that the grant must live until the commit, and that it was used
+// and lives as long as its tokens. The token must not be handed out before u
+// is committed: a commit may still end with broker.ErrSpent, when somebody
+// else was first, or with broker.ErrConflict.
 //
 // p comes from Check with the same x. client is the row that policy was asked
 // about; of it only identifier and incarnation count (client_ended), because
 // the grant's snapshot says what was approved. Terms beyond the grant are
 // scope_not_allowed or resource_unknown. Nothing is staged on error.
+//
+// Whether there is a refresh token the terms say, not a scope: offline_access
+// is a scope like any other here.
 func (e *Engine) Redeem(ctx context.Context, u store.Unit, x Exchange, p Pending, client broker.Client, t Terms) (Token, error) {
-	if err := agrees(p, client, t); err != nil {
+	const what = "redeem code"
+	if err := p.ready(what); err != nil {
 		return Token{}, err
 	}
-	c := &call{
-		now: e.now(), requestID: x.RequestID, grant: p.Grant, client: snapshot(p.Grant), code: p.Code,
-		scopes: t.Scopes, resources: t.Resources, ttl: t.AccessTTL.Truncate(time.Second),
+	if err := t.fit(what, p.Grant, client); err != nil {
+		return Token{}, err
 	}
-	provider := e.compose(c)
-	request, err := provider.NewAccessRequest(ctx, tokenRequest(x, p.Code), session{})
-	if err != nil {
-		return Token{}, translate("redeem code", err)
+	c := e.call(x.RequestID, p.Grant, t)
+	c.code = p.Code
+	if t.Refresh != nil {
+		c.absoluteEnd = instant(c.now.Add(t.Refresh.TTL))
 	}
-	response, err := provider.NewAccessResponse(ctx, request)
-	if err != nil {
-		return Token{}, translate("redeem code", err)
+	if err := e.run(ctx, c, what, codeForm(x, p.Code)); err != nil {
+		return Token{}, err
 	}
-	if !c.committed || response.GetAccessToken() != c.token.AccessToken {
-		return Token{}, broker.Refuse(broker.ReasonServerTrouble, "redeem code: the engine did not spend the code")
-	}
-	u.RequireGrant(p.Grant.ID)
 	u.SpendCode(p.Code.Hash, c.now)
-	u.TouchGrant(p.Grant.ID, c.now, c.token.ExpiresAt)
+	c.stage(u)
 	return c.token, nil
 }
 
-// agrees holds the arguments of Redeem against each other.
-func agrees(p Pending, client broker.Client, t Terms) error {
+// ready says why a code cannot be redeemed, whatever the terms.
+func (p Pending) ready(what string) error {
 	switch {
 	case p.Replay || !p.Code.SpentAt.IsZero():
-		return broker.Refuse(broker.ReasonGrantSpent, "redeem code: the code was spent before")
+		return broker.Refuse(broker.ReasonGrantSpent, "%s: the code was spent before", what)
 	case p.Code.GrantID != p.Grant.ID || p.Code.ClientID != p.Grant.ClientID:
-		return broker.Refuse(broker.ReasonServerTrouble, "redeem code: code and grant do not belong together")
-	case client.ID != p.Grant.ClientID || client.Incarnation != p.Grant.Incarnation:
-		return broker.Refuse(broker.ReasonClientEnded, "redeem code: the grant was made with another life of the client")
-	case !within(t.Scopes, p.Grant.Scopes):
-		return broker.Refuse(broker.ReasonScopeNotAllowed, "redeem code: a scope is not the grant's")
-	case len(t.Resources) == 0 || !within(t.Resources, p.Grant.Resources):
-		return broker.Refuse(broker.ReasonResourceUnknown, "redeem code: no resource, or one that is not the grant's")
-	case t.AccessTTL < time.Second:
-		return broker.Refuse(broker.ReasonServerTrouble, "redeem code: token lifetime %s is below a second", t.AccessTTL)
-	case t.Format != "" && t.Format != "jwt":
-		return broker.Refuse(broker.ReasonServerTrouble, "redeem code: no access tokens of format %.20q", t.Format)
+		return broker.Refuse(broker.ReasonServerTrouble, "%s: code and grant do not belong together", what)
 	}
 	return nil
 }
 
-// tokenRequest writes the exchange down for Fosite, which reads a parsed
-// request: its own parser takes repeated parameters and multipart bodies. A
-// redirect_uri that was not sent is filled in from the code, because Fosite
-// still demands what OAuth 2.1 dropped.
-func tokenRequest(x Exchange, code store.Code) *http.Request {
+// call prepares one token request.
+func (e *Engine) call(requestID string, g store.Grant, t Terms) *call {
+	c := &call{now: e.now(), requestID: requestID, grant: g, client: snapshot(g), terms: t}
+	c.terms.AccessTTL = t.AccessTTL.Truncate(time.Second)
+	c.client.refresh = t.Refresh != nil
+	return c
+}
+
+// run has Fosite answer a token request. What it did is in c afterwards, all of
+// it or an error.
+func (e *Engine) run(ctx context.Context, c *call, what string, form url.Values) error {
+	provider := e.compose(c)
+	request, err := provider.NewAccessRequest(ctx, post(form), session{})
+	if err != nil {
+		return translate(what, err, c.unknown())
+	}
+	response, err := provider.NewAccessResponse(ctx, request)
+	if err != nil {
+		return translate(what, err, c.unknown())
+	}
+	refresh, _ := response.GetExtra("refresh_token").(string)
+	switch {
+	case !c.committed || response.GetAccessToken() != c.token.AccessToken || c.access.Key == "":
+		return broker.Refuse(broker.ReasonServerTrouble, "%s: the engine did not do what it answered", what)
+	case refresh != c.token.RefreshToken || (refresh != "") != (c.terms.Refresh != nil) || (refresh != "") != (c.refresh.Hash != ""):
+		return broker.Refuse(broker.ReasonServerTrouble, "%s: the engine did not keep its refresh token", what)
+	}
+	return nil
+}
+
+// stage writes down the tokens of a call. The grant lives as long as the one
+// that ends last.
+func (c *call) stage(u store.Unit) {
+	end := c.access.ExpiresAt
+	u.RequireGrant(c.grant.ID)
+	u.PutAccess(c.access)
+	if c.refresh.Hash != "" {
+		u.PutRefresh(c.refresh)
+		if c.refresh.ExpiresAt.After(end) {
+			end = c.refresh.ExpiresAt
+		}
+	}
+	u.TouchGrant(c.grant.ID, c.now, end)
+}
+
+// codeForm writes the exchange down for Fosite. A redirect_uri that was not
+// sent is filled in from the code, because Fosite still demands what OAuth 2.1
+// dropped.
+func codeForm(x Exchange, code store.Code) url.Values {
 	form := url.Values{
 		"grant_type":    {"authorization_code"},
 		"client_id":     {x.Auth.ClientID},
@@ -115,9 +115,23 @@ func tokenRequest(x Exchange, code store.Code) *http.Request {
 	if x.RedirectURI != nil {
 		form.Set("redirect_uri", *x.RedirectURI)
 	}
+	return form
+}
+
+// post is a form as Fosite reads it, parsed: its own parser takes repeated
+// parameters and multipart bodies.
+func post(form url.Values) *http.Request {
 	return &http.Request{Method: http.MethodPost, Header: http.Header{}, Form: form, PostForm: form}
 }
 
-// scopeString is the form of scopes in responses and tokens (RFC 6749 section
-// 3.3).
-func scopeString(scopes []string) string { return strings.Join(scopes, " ") }
+// instant is a time as it comes back from the store: without the reading of
+// the process's own clock, and in UTC.
+func instant(t time.Time) time.Time { return t.UTC().Round(0) }
+
+// earlier returns the one that is first.
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -219,9 +219,19 @@ func TestTrap41TheSnapshotDecides(t *testing.T) {
 
 func TestRedeemRefusesTerms(t *testing.T) {
 	for name, edit := range map[string]func(*grants.Terms){
-		"opaque format": func(t *grants.Terms) { t.Format = "opaque" },
-		"no lifetime":   func(t *grants.Terms) { t.AccessTTL = 0 },
-		"negative":      func(t *grants.Terms) { t.AccessTTL = -time.Hour },
+		"other format":              func(t *grants.Terms) { t.Format = "saml" },
+		"other alg":                 func(t *grants.Terms) { t.Alg = "none" },
+		"EdDSA":                     func(t *grants.Terms) { t.Alg = "EdDSA" },
+		"refresh without lifetime":  func(t *grants.Terms) { t.Refresh = &grants.RefreshTerms{Idle: time.Hour} },
+		"refresh without idle time": func(t *grants.Terms) { t.Refresh = &grants.RefreshTerms{TTL: time.Hour} },
+		"PF-26 grace of more than a minute": func(t *grants.Terms) {
+			t.Refresh = &grants.RefreshTerms{TTL: time.Hour, Idle: time.Hour, Grace: time.Minute + 1}
+		},
+		"negative grace": func(t *grants.Terms) {
+			t.Refresh = &grants.RefreshTerms{TTL: time.Hour, Idle: time.Hour, Grace: -1}
+		},
+		"no lifetime": func(t *grants.Terms) { t.AccessTTL = 0 },
+		"negative":    func(t *grants.Terms) { t.AccessTTL = -time.Hour },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
@@ -349,7 +359,7 @@ func BenchmarkExchange(b *testing.B) {
 	})
 	b.Run("one ES256 signature", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := f.signer.SignJWT("at+jwt", map[string]string{"iss": issuer}); err != nil {
+			if _, err := f.signer.SignJWTWith("ES256", "at+jwt", map[string]string{"iss": issuer}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -7,10 +7,11 @@ import (
 	"github.com/ory/fosite"
 
 	"guestlist/broker"
+	"guestlist/store"
 )
 
 // storage is what Fosite takes for the store. It knows the one client and the
-// one code of its call, as Check read them, and keeps every write to itself:
+// one code or refresh token of its call, as they were checked, and keeps every write to itself:
 // the unit of work underneath has no way back, so it is written once Fosite
 // has said yes to everything.
 type storage struct{ *call }
@@ -19,7 +20,7 @@ type storage struct{ *call }
 // nil.
 func (s storage) GetClient(_ context.Context, id string) (fosite.Client, error) {
 	if id == "" || id != s.client.id {
-		return nil, refuseClient("the caller is not the client of this code")
+		return nil, refuseClient("the caller is not the client of this grant")
 	}
 	return s.client, nil
 }
@@ -45,7 +46,7 @@ func (s storage) Commit(context.Context) error {
 
 // Rollback forgets what was done.
 func (s storage) Rollback(context.Context) error {
-	s.spent, s.token = false, Token{}
+	s.spent, s.token, s.access, s.refresh = false, Token{}, store.Access{}, store.Refresh{}
 	return nil
 }
 
@@ -98,47 +99,71 @@ func (s storage) GetPKCERequestSession(_ context.Context, hash string, _ fosite.
 // it looks at the verifier, and a wrong guess must not burn the code.
 func (s storage) DeletePKCERequestSession(context.Context, string) error { return nil }
 
-// CreateAccessTokenSession keeps nothing: a JWT stands for itself, and the
-// decision log knows it by its jti.
-func (s storage) CreateAccessTokenSession(context.Context, string, fosite.Requester) error {
+// CreateAccessTokenSession keeps the token's row, JWT or opaque: a JWT stands
+// for itself at the resource, but introspection and revocation must know it.
+func (s storage) CreateAccessTokenSession(_ context.Context, key string, r fosite.Requester) error {
+	s.access = store.Access{
+		Key: key, TokenID: s.token.ID, Format: s.terms.format(),
+		GrantID: s.grant.ID, ClientID: s.grant.ClientID, Incarnation: s.grant.Incarnation, Subject: s.grant.Subject,
+		Scopes: r.GetGrantedScopes(), Resources: r.GetGrantedAudience(),
+		IssuedAt: time.Unix(s.now.Unix(), 0).UTC(), ExpiresAt: s.token.ExpiresAt,
+	}
 	return nil
 }
 
-// GetAccessTokenSession finds nothing, as above.
+// GetAccessTokenSession finds nothing: Engine.FindAccess does that, without
+// Fosite.
 func (s storage) GetAccessTokenSession(context.Context, string, fosite.Session) (fosite.Requester, error) {
 	return nil, fosite.ErrNotFound
 }
 
 // DeleteAccessTokenSession refuses, as above.
 func (s storage) DeleteAccessTokenSession(context.Context, string) error {
-	return unused("stored access tokens")
+	return unused("deletion of access tokens")
 }
 
-// RevokeAccessToken does nothing. Fosite calls it when a spent code comes
-// back, outside any transaction; what a replay ends is decided after Check.
+// RevokeAccessToken does nothing. Fosite calls it when a spent code or refresh
+// token comes back, outside any transaction; what a replay ends is decided
+// after Check and CheckRefresh.
 func (s storage) RevokeAccessToken(context.Context, string) error { return nil }
 
 // RevokeRefreshToken does nothing, as above.
 func (s storage) RevokeRefreshToken(context.Context, string) error { return nil }
 
-// CreateRefreshTokenSession refuses: the code grant issues no refresh token.
-func (s storage) CreateRefreshTokenSession(context.Context, string, string, fosite.Requester) error {
-	return unused("refresh tokens")
+// DeleteRefreshTokenSession does nothing, as above.
+func (s storage) DeleteRefreshTokenSession(context.Context, string) error { return nil }
+
+// CreateRefreshTokenSession keeps the row of the new refresh token. It stays as
+// long as the family could live, so that a reuse is told from a guess.
+func (s storage) CreateRefreshTokenSession(_ context.Context, hash, _ string, _ fosite.Requester) error {
+	s.refresh = store.Refresh{
+		Hash: hash, GrantID: s.grant.ID, ClientID: s.grant.ClientID, Parent: s.held.Hash,
+		IssuedAt: instant(s.now), ExpiresAt: s.token.RefreshUntil, AbsoluteEnd: s.absoluteEnd, KeepUntil: s.absoluteEnd,
+	}
+	return nil
 }
 
-// GetRefreshTokenSession finds nothing, as above.
-func (s storage) GetRefreshTokenSession(context.Context, string, fosite.Session) (fosite.Requester, error) {
-	return nil, fosite.ErrNotFound
+// GetRefreshTokenSession returns a spent token with the error that says so:
+// without a request beside the error Fosite panics.
+func (s storage) GetRefreshTokenSession(_ context.Context, hash string, _ fosite.Session) (fosite.Requester, error) {
+	if s.held.Hash == "" || hash != s.held.Hash {
+		return nil, fosite.ErrNotFound
+	}
+	r := s.request()
+	r.RequestedAt = s.held.IssuedAt
+	if !s.held.SpentAt.IsZero() {
+		return r, fosite.ErrInactiveToken
+	}
+	return r, nil
 }
 
-// DeleteRefreshTokenSession refuses, as above.
-func (s storage) DeleteRefreshTokenSession(context.Context, string) error {
-	return unused("refresh tokens")
-}
-
-// RotateRefreshToken refuses, as above.
-func (s storage) RotateRefreshToken(context.Context, string, string) error {
-	return unused("refresh tokens")
+// RotateRefreshToken spends the refresh token, once.
+func (s storage) RotateRefreshToken(_ context.Context, _, hash string) error {
+	if s.held.Hash == "" || hash != s.held.Hash || s.spent || !s.held.SpentAt.IsZero() {
+		return broker.Refuse(broker.ReasonRefreshReused, "the refresh token was spent before")
+	}
+	s.spent = true
+	return nil
 }
 
 func unused(what string) error {

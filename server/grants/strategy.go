@@ -22,9 +22,7 @@ type strategy struct {
 
 // GenerateAuthorizeCode returns 256 random bits and their hash.
 func (s strategy) GenerateAuthorizeCode(context.Context, fosite.Requester) (code, hash string, err error) {
-	raw := make([]byte, 32)
-	rand.Read(raw)
-	code = base64.RawURLEncoding.EncodeToString(raw)
+	code = secret()
 	return code, hashOf(code), nil
 }
 
@@ -39,12 +37,18 @@ func (s strategy) ValidateAuthorizeCode(context.Context, fosite.Requester, strin
 	return nil
 }
 
-// GenerateAccessToken signs an access token of RFC 9068 about what Fosite has
-// granted.
-func (s strategy) GenerateAccessToken(_ context.Context, r fosite.Requester) (token, hash string, err error) {
+// GenerateAccessToken makes an access token about what Fosite has granted, a
+// JWT of RFC 9068 or 256 random bits, and returns it with the key of its row.
+func (s strategy) GenerateAccessToken(_ context.Context, r fosite.Requester) (token, key string, err error) {
 	scope := scopeString(r.GetGrantedScopes())
 	c := s.claims(r, scope)
-	token, err = s.signer.SignJWT("at+jwt", c)
+	if s.terms.format() == formatOpaque {
+		token = secret()
+		key = hashOf(token)
+	} else {
+		token, err = s.signer.SignJWTWith(s.terms.alg(), typAccess, c)
+		key = AccessKey(c.ID)
+	}
 	if err != nil {
 		return "", "", &broker.Error{Reason: broker.ReasonServerTrouble, Err: fmt.Errorf("sign access token: %w", err)}
 	}
@@ -52,10 +56,10 @@ func (s strategy) GenerateAccessToken(_ context.Context, r fosite.Requester) (to
 		AccessToken: token, TokenType: "Bearer", ExpiresIn: c.ExpiresAt - c.IssuedAt,
 		Scope: scope, ID: c.ID, ExpiresAt: time.Unix(c.ExpiresAt, 0).UTC(),
 	}
-	return token, hashOf(token), nil
+	return token, key, nil
 }
 
-// AccessTokenSignature returns what the store would know the token by.
+// AccessTokenSignature returns what the store knows an opaque token by.
 func (s strategy) AccessTokenSignature(_ context.Context, token string) string { return hashOf(token) }
 
 // ValidateAccessToken refuses: Fosite cannot tell an ID token from an access
@@ -64,19 +68,35 @@ func (s strategy) ValidateAccessToken(context.Context, fosite.Requester, string)
 	return unused("access token validation")
 }
 
-// RefreshTokenSignature returns what the store would know the token by.
+// GenerateRefreshToken returns 256 random bits and their hash.
+func (s strategy) GenerateRefreshToken(context.Context, fosite.Requester) (token, hash string, err error) {
+	if s.terms.Refresh == nil {
+		return "", "", unused("refresh tokens")
+	}
+	token = secret()
+	s.token.RefreshToken = token
+	s.token.RefreshUntil = earlier(instant(s.now.Add(s.terms.Refresh.Idle)), s.absoluteEnd)
+	return token, hashOf(token), nil
+}
+
+// RefreshTokenSignature returns what the store knows the token by.
 func (s strategy) RefreshTokenSignature(_ context.Context, token string) string {
 	return hashOf(token)
 }
 
-// GenerateRefreshToken refuses: the code grant issues no refresh token.
-func (s strategy) GenerateRefreshToken(context.Context, fosite.Requester) (token, hash string, err error) {
-	return "", "", unused("refresh tokens")
+// ValidateRefreshToken checks the expiry against this call's clock.
+func (s strategy) ValidateRefreshToken(context.Context, fosite.Requester, string) error {
+	if expired(s.held, s.now) {
+		return broker.Refuse(broker.ReasonRefreshExpired, "the refresh token has expired")
+	}
+	return nil
 }
 
-// ValidateRefreshToken refuses, as above.
-func (s strategy) ValidateRefreshToken(context.Context, fosite.Requester, string) error {
-	return unused("refresh tokens")
+// secret returns 256 random bits in base64url.
+func secret() string {
+	raw := make([]byte, 32)
+	rand.Read(raw)
+	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
 // claims are those of RFC 9068 section 2.2 that a resource needs, and no
@@ -98,7 +118,7 @@ func (s strategy) claims(r fosite.Requester, scope string) claims {
 	c := claims{
 		Issuer: s.issuer, Subject: r.GetSession().GetSubject(), Audience: audience(r.GetGrantedAudience()),
 		ClientID: r.GetClient().GetID(), Scope: scope,
-		IssuedAt: s.now.Unix(), ExpiresAt: s.now.Add(s.ttl).Unix(),
+		IssuedAt: s.now.Unix(), ExpiresAt: s.now.Add(s.terms.AccessTTL).Unix(),
 		ID: rand.Text(), ACR: s.grant.User.ACR,
 	}
 	if at := s.grant.User.AuthTime; !at.IsZero() {

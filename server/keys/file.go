@@ -2,44 +2,26 @@ package keys
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
-// fileFormat is the newest format of a key file this version reads; it grows
-// only when an older version would misread the file.
-const fileFormat = 1
+// fileFormat is the newest format of a key file this version reads, and the one
+// it writes; it grows only when an older version would misread the file.
+//
+//	1  each key has a state; ES256 is the only algorithm that signs
+//	2  each key has the times of its life instead; RS256 too
+const fileFormat = 2
 
 const maxFileBytes = 1 << 20
-
-const (
-	statePublished = "published"
-	stateActive    = "active"
-	stateRetired   = "retired"
-)
-
-const (
-	algES256 = "ES256"
-	// algSecret marks 32 random bytes from which the purpose derives what it
-	// needs.
-	algSecret = "secret256"
-)
-
-const (
-	secretBytes   = 32
-	secretIDBytes = 8
-)
 
 // keyFile is the content of one key file. Keys stays raw, because the checksum
 // covers the bytes of that member.
@@ -50,8 +32,8 @@ type keyFile struct {
 	Checksum string          `json:"checksum"`
 }
 
-// entry is one key of a set.
-type entry struct {
+// entry1 is one key in a file of format 1.
+type entry1 struct {
 	ID        string          `json:"id"`
 	Algorithm string          `json:"algorithm"`
 	Created   time.Time       `json:"created"`
@@ -59,24 +41,20 @@ type entry struct {
 	Key       jose.JSONWebKey `json:"key"`
 }
 
-// secret returns the bytes of a symmetric key.
-func (e entry) secret() ([]byte, error) {
-	secret, ok := e.Key.Key.([]byte)
-	if e.Algorithm != algSecret || !ok || len(secret) != secretBytes {
-		return nil, fmt.Errorf("key %q is not a secret of %d bytes", e.ID, secretBytes)
+// entry gives a key of format 1 a life. When a retired key was used last is not
+// known; how long it stays is settled when the file is written next.
+func (old entry1) entry() (entry, error) {
+	e := entry{ID: old.ID, Algorithm: old.Algorithm, Created: old.Created, Key: old.Key}
+	switch old.State {
+	case stateActive:
+		e.SignsFrom = old.Created
+	case stateRetired:
+		e.SignsFrom, e.RetiresAt = old.Created, old.Created
+	case statePublished:
+	default:
+		return entry{}, fmt.Errorf("key %q has the unknown state %q", old.ID, old.State)
 	}
-	return secret, nil
-}
-
-func freshSecret() (entry, error) {
-	id, secret := make([]byte, secretIDBytes), make([]byte, secretBytes)
-	rand.Read(id)
-	rand.Read(secret)
-	return entry{
-		ID:        base64.RawURLEncoding.EncodeToString(id),
-		Algorithm: algSecret,
-		Key:       jose.JSONWebKey{Key: secret},
-	}, nil
+	return e, nil
 }
 
 // damaged wraps what is wrong with a file. The reason must not quote key material.
@@ -85,22 +63,8 @@ func damaged(path string, reason error) error {
 		"(what the old key signed or sealed is void then)", path, reason)
 }
 
-func loadOrCreate(path, purpose string, now func() time.Time, fresh func() (entry, error)) ([]entry, error) {
-	entries, err := load(path, purpose)
-	if !errors.Is(err, os.ErrNotExist) {
-		return entries, err
-	}
-	key, err := fresh()
-	if err != nil {
-		return nil, fmt.Errorf("make the %s key: %w", purpose, err)
-	}
-	key.Created, key.State = now().UTC().Truncate(time.Second), stateActive
-	if err := create(path, purpose, []entry{key}); err != nil {
-		return nil, err
-	}
-	return load(path, purpose)
-}
-
+// load reads a key file of any format. What the purpose asks of the keys is not
+// checked.
 func load(path, purpose string) ([]entry, error) {
 	raw, err := read(path)
 	if err != nil {
@@ -126,12 +90,32 @@ func load(path, purpose string) ([]entry, error) {
 	if sum, err := checksum(file); err != nil || sum != file.Checksum {
 		return nil, damaged(path, errors.New("the checksum does not match"))
 	}
-	var entries []entry
-	if err := decodeStrict(file.Keys, &entries); err != nil {
-		return nil, damaged(path, errors.New("its list of keys cannot be read"))
-	}
-	if err := checkSet(entries); err != nil {
+	entries, err := decodeEntries(file)
+	if err != nil {
 		return nil, damaged(path, err)
+	}
+	return entries, nil
+}
+
+func decodeEntries(file keyFile) ([]entry, error) {
+	unreadable := errors.New("its list of keys cannot be read")
+	if file.Format > 1 {
+		var entries []entry
+		if err := decodeStrict(file.Keys, &entries); err != nil {
+			return nil, unreadable
+		}
+		return entries, nil
+	}
+	var old []entry1
+	if err := decodeStrict(file.Keys, &old); err != nil {
+		return nil, unreadable
+	}
+	entries := make([]entry, len(old))
+	for i, o := range old {
+		var err error
+		if entries[i], err = o.entry(); err != nil {
+			return nil, err
+		}
 	}
 	return entries, nil
 }
@@ -164,61 +148,6 @@ func read(path string) ([]byte, error) {
 	return raw, nil
 }
 
-// checkSet holds what every purpose asks of a set: known states, distinct ids,
-// and one active key per algorithm.
-func checkSet(entries []entry) error {
-	ids, active := map[string]bool{}, map[string]int{}
-	for _, e := range entries {
-		if e.ID == "" || ids[e.ID] {
-			return fmt.Errorf("key id %q is empty or repeated", e.ID)
-		}
-		ids[e.ID] = true
-		switch e.State {
-		case stateActive:
-			active[e.Algorithm]++
-		case statePublished, stateRetired:
-		default:
-			return fmt.Errorf("key %q has the unknown state %q", e.ID, e.State)
-		}
-	}
-	if len(active) == 0 {
-		return errors.New("it has no active key")
-	}
-	for algorithm, n := range active {
-		if n > 1 {
-			return fmt.Errorf("it has %d active keys for %s", n, algorithm)
-		}
-	}
-	return nil
-}
-
-// create writes a file that does not exist yet. The hard link makes the
-// complete file appear at once and fails if another process was faster, which
-// is no error: the caller reads what is there. A crash may leave a temporary
-// file behind, whose key nobody ever used.
-func create(path, purpose string, entries []entry) error {
-	raw, err := encode(purpose, entries)
-	if err != nil {
-		return fmt.Errorf("encode key file %s: %w", path, err)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+purpose+".*.tmp") // mode 0600
-	if err != nil {
-		return fmt.Errorf("create key file %s: %w", path, err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(raw)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err := errors.Join(err, tmp.Close()); err != nil {
-		return fmt.Errorf("write key file %s: %w", path, err)
-	}
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("create key file %s: %w", path, err)
-	}
-	return syncDir(filepath.Dir(path))
-}
-
 func encode(purpose string, entries []entry) ([]byte, error) {
 	keys, err := json.Marshal(entries)
 	if err != nil {
@@ -249,16 +178,4 @@ func decodeStrict(raw []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	return dec.Decode(into)
-}
-
-// syncDir makes a new name in dir survive a power loss.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync directory %s: %w", dir, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync directory %s: %w", dir, err)
-	}
-	return nil
 }

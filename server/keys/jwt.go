@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -15,21 +16,32 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// signingSet holds the signing keys: the active one, and the public halves of
-// all by key id.
-type signingSet struct {
-	active jose.SigningKey
-	public map[string]*ecdsa.PublicKey
-}
+// rsaBits is the size of a fresh RSA key; smaller ones are refused.
+const rsaBits = 2048
 
-func freshSigning() (entry, error) {
+// rsaMaxBits keeps a key file from making every signature dear.
+const rsaMaxBits = 4096
+
+func freshES256() (entry, error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return entry{}, err
 	}
+	return freshSigning(algES256, private)
+}
+
+func freshRS256() (entry, error) {
+	private, err := rsa.GenerateKey(rand.Reader, rsaBits)
+	if err != nil {
+		return entry{}, err
+	}
+	return freshSigning(algRS256, private)
+}
+
+func freshSigning(algorithm string, private crypto.Signer) (entry, error) {
 	jwk := jose.JSONWebKey{Key: private}
 	id, err := thumbprint(jwk)
-	return entry{ID: id, Algorithm: algES256, Key: jwk}, err
+	return entry{ID: id, Algorithm: algorithm, Key: jwk}, err
 }
 
 // thumbprint is the key id of RFC 7638 (SHA-256, base64url).
@@ -38,54 +50,84 @@ func thumbprint(jwk jose.JSONWebKey) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sum), err
 }
 
-func (k *Keys) useSigning(entries []entry) error {
-	set := jose.JSONWebKeySet{}
-	k.signing.public = map[string]*ecdsa.PublicKey{}
-	for _, e := range entries {
-		private, err := signingKey(e)
+// buildSigning is the set of the signing keys. It always has ES256.
+func buildSigning(entries []entry) (*set, error) {
+	return newSet(entries, algES256, func(key *key) error {
+		public, err := publicHalf(key.entry)
 		if err != nil {
 			return err
 		}
-		if e.State == stateActive {
-			k.signing.active = jose.SigningKey{
-				Algorithm: jose.ES256,
-				Key:       jose.JSONWebKey{Key: private, KeyID: e.ID},
-			}
+		if id, err := thumbprint(key.Key); err != nil || id != key.ID {
+			return fmt.Errorf("key id %q is not the thumbprint of its key", key.ID)
 		}
-		k.signing.public[e.ID] = &private.PublicKey
-		set.Keys = append(set.Keys, jose.JSONWebKey{Key: &private.PublicKey, KeyID: e.ID, Algorithm: algES256, Use: "sig"})
-	}
-	var err error
-	k.jwks, err = json.Marshal(set)
-	return err
+		key.jwk, err = json.Marshal(jose.JSONWebKey{Key: public, KeyID: key.ID, Algorithm: key.Algorithm, Use: "sig"})
+		return err
+	})
 }
 
-// signingKey checks that an entry is a P-256 key pair whose halves belong
-// together and whose id is its thumbprint.
-func signingKey(e entry) (*ecdsa.PrivateKey, error) {
-	private, ok := e.Key.Key.(*ecdsa.PrivateKey)
-	if e.Algorithm != algES256 || !ok || private.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("key %q is not a private key for %s", e.ID, algES256)
+// publicHalf checks that an entry is a key pair of its algorithm whose halves
+// belong together.
+func publicHalf(e entry) (crypto.PublicKey, error) {
+	unfit := fmt.Errorf("key %q is not a private key for %s", e.ID, e.Algorithm)
+	split := fmt.Errorf("the halves of key %q do not belong together", e.ID)
+	switch private := e.Key.Key.(type) {
+	case *ecdsa.PrivateKey:
+		if e.Algorithm != algES256 || private.Curve != elliptic.P256() {
+			return nil, unfit
+		}
+		raw, err := private.Bytes()
+		if err != nil {
+			return nil, unfit
+		}
+		derived, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), raw)
+		if err != nil || !derived.PublicKey.Equal(&private.PublicKey) {
+			return nil, split
+		}
+		return &private.PublicKey, nil
+	case *rsa.PrivateKey:
+		if bits := private.N.BitLen(); e.Algorithm != algRS256 || bits < rsaBits || bits > rsaMaxBits {
+			return nil, unfit
+		}
+		if private.Validate() != nil {
+			return nil, split
+		}
+		return &private.PublicKey, nil
 	}
-	raw, err := private.Bytes()
-	if err != nil {
-		return nil, fmt.Errorf("key %q is not a private key for %s", e.ID, algES256)
-	}
-	derived, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), raw)
-	if err != nil || !derived.PublicKey.Equal(&private.PublicKey) {
-		return nil, fmt.Errorf("the halves of key %q do not belong together", e.ID)
-	}
-	if id, err := thumbprint(e.Key); err != nil || id != e.ID {
-		return nil, fmt.Errorf("key id %q is not the thumbprint of its key", e.ID)
-	}
-	return private, nil
+	return nil, unfit
 }
 
-// SignJWT signs claims with the active key and returns a compact JWS whose
-// header has exactly alg ES256, kid and typ. typ is required: it keeps a token
+// JWKS is the public JSON Web Key Set (RFC 7517) of the signing keys that are
+// not gone, published and retired ones included, in the order of the key file.
+// The caller owns the returned bytes.
+func (k *Keys) JWKS() []byte {
+	now := k.cfg.Now()
+	out := []byte(`{"keys":[`)
+	for _, key := range k.signing.current(now).keys {
+		if key.gone(now) {
+			continue
+		}
+		if out[len(out)-1] == '}' {
+			out = append(out, ',')
+		}
+		out = append(out, key.jwk...)
+	}
+	return append(out, "]}"...)
+}
+
+// SignJWT is SignJWTWith for ES256, which every key directory has.
+func (k *Keys) SignJWT(typ string, claims any) (string, error) {
+	return k.SignJWTWith(algES256, typ, claims)
+}
+
+// SignJWTWith signs claims with the key in use for alg, "ES256" or "RS256", and
+// returns a compact JWS whose header has exactly alg, kid and typ. Without a key
+// for RS256 it is an error: see Config.RS256. typ is required: it keeps a token
 // of one kind from being taken for another (RFC 8725 section 3.11). claims must
 // marshal to a JSON object; which members it has is the caller's business.
-func (k *Keys) SignJWT(typ string, claims any) (string, error) {
+func (k *Keys) SignJWTWith(alg, typ string, claims any) (string, error) {
+	if alg != algES256 && alg != algRS256 {
+		return "", fmt.Errorf("sign token: algorithm %.20q: want %s or %s", alg, algES256, algRS256)
+	}
 	if typ == "" {
 		return "", errors.New("sign token: no typ given")
 	}
@@ -96,8 +138,14 @@ func (k *Keys) SignJWT(typ string, claims any) (string, error) {
 	if !bytes.HasPrefix(payload, []byte("{")) {
 		return "", errors.New("sign token: claims are not a JSON object")
 	}
-	options := new(jose.SignerOptions).WithType(jose.ContentType(typ))
-	signer, err := jose.NewSigner(k.signing.active, options)
+	key, err := k.signing.inUse(alg)
+	if err != nil {
+		return "", fmt.Errorf("sign token: %w", err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{
+		Algorithm: jose.SignatureAlgorithm(alg),
+		Key:       jose.JSONWebKey{Key: key.Key.Key, KeyID: key.ID},
+	}, new(jose.SignerOptions).WithType(jose.ContentType(typ)))
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
 	}
@@ -108,8 +156,8 @@ func (k *Keys) SignJWT(typ string, claims any) (string, error) {
 	return jws.CompactSerialize()
 }
 
-// VerifyJWT returns the payload of a compact JWS that any key of the set
-// signed. The header must name that key by kid, its algorithm, and exactly typ
+// VerifyJWT returns the payload of a compact JWS that any key of the set that
+// is not gone signed. The header must name that key by kid, its algorithm, and exactly typ
 // (no "application/" prefix, no other case). Keys carried in the header are
 // ignored, critical extensions refused.
 //
@@ -124,19 +172,22 @@ func (k *Keys) VerifyJWT(token, typ string) (claims []byte, err error) {
 			return nil, errors.New("verify token: not a compact JWS")
 		}
 	}
-	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
 	if err != nil {
-		return nil, errors.New("verify token: not a compact JWS signed with " + algES256)
+		return nil, errors.New("verify token: not a compact JWS signed with " + algES256 + " or " + algRS256)
 	}
 	header := jws.Signatures[0].Protected
 	if got, ok := header.ExtraHeaders[jose.HeaderType].(string); !ok || got != typ {
 		return nil, fmt.Errorf("verify token: typ is not %s", typ)
 	}
-	public, ok := k.signing.public[header.KeyID]
-	if !ok {
+	key := k.signing.usable(header.KeyID)
+	if key == nil {
 		return nil, errors.New("verify token: kid is not a key of this server")
 	}
-	claims, err = jws.Verify(public)
+	if header.Algorithm != key.Algorithm {
+		return nil, errors.New("verify token: alg is not the one of the key")
+	}
+	claims, err = jws.Verify(key.Key.Key.(crypto.Signer).Public())
 	if err != nil {
 		return nil, errors.New("verify token: the signature does not match")
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"guestlist/server/keys"
 )
 
 const frozenKid = "UO1GLiTrvjYynvplTrdjDb2q9qI8ShldUEwUM7oIyO4"
@@ -214,7 +216,7 @@ func TestTrap33EarlierKeyStillVerifies(t *testing.T) {
 	}
 	nextDir := filepath.Join(t.TempDir(), "next")
 	mustOpen(t, nextDir)
-	next := entriesOf(t, filepath.Join(nextDir, "signing.json"))[0]
+	next := format1(entriesOf(t, filepath.Join(nextDir, "signing.json"))[0])
 	nextKid := next["id"].(string)
 
 	steps := []struct{ old, next, signs string }{
@@ -281,11 +283,19 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func BenchmarkSignJWT(b *testing.B) {
-	k := fresh(b)
+	k, err := keys.Open(keys.Config{Dir: filepath.Join(b.TempDir(), "keys"), RS256: true})
+	if err != nil {
+		b.Fatal(err)
+	}
 	claims := map[string]any{"iss": "https://as.example", "sub": "alice", "aud": "https://mcp.example", "exp": 1, "iat": 1, "jti": "x", "scope": "a b"}
-	for b.Loop() {
-		if _, err := k.SignJWT("at+jwt", claims); err != nil {
-			b.Fatal(err)
-		}
+	for _, alg := range []string{"ES256", "RS256"} {
+		b.Run(alg, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := k.SignJWTWith(alg, "at+jwt", claims); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -1,25 +1,32 @@
-// Package keys holds the server's own keys: one set for signing tokens (ES256),
-// one for sealing values that travel through strangers' hands, and one for
-// pseudonyms of people in decision records.
+// Package keys holds the server's own keys: one set for signing tokens (ES256,
+// and RS256 where it is asked for), one for sealing values that travel through
+// strangers' hands, and one for pseudonyms of people in decision records.
 //
 // The sets live outside the store, one JSON file per purpose in a key
 // directory, because a backup of the store must not carry the keys that make
-// its contents worth stealing. A set is a versioned list, so that a key can be
-// published before it is used and verify after it was retired:
+// its contents worth stealing. A set is a versioned list of keys with the times
+// of their lives, so that a key can be published before it is used and verify
+// after it was retired:
 //
 //	published   verifies and unseals, and stands in the key set; not used yet
 //	active      used for everything new; one per algorithm
 //	retired     verifies and unseals what it made; never used again
+//	gone        nothing; it leaves the file at the next rotation or Open
+//
+// The state of a key follows from the clock whenever a key is used: nothing
+// runs in the background. The key in use is the earliest one that is not
+// retired, so there is always one, even when the clock stands before its time.
 //
 // A missing file is made with one fresh active key. A file that exists is never
-// replaced or repaired: one that others can read, that is damaged, or that a
-// newer version wrote stops Open with the file's name and what to do.
+// repaired: one that others can read, that is damaged, or that a newer version
+// wrote stops Open with the file's name and what to do. A process that has the
+// directory open follows what others write there, and goes on with the last
+// good set when it cannot; see [Keys.Problem].
 //
 // Anyone who can read the directory can issue tokens in this server's name.
 package keys
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -30,68 +37,122 @@ import (
 	"time"
 )
 
-// Config says where the keys are.
+// The purposes, which also name the files.
+const (
+	purposeSigning   = "signing"
+	purposeSealing   = "sealing"
+	purposePseudonym = "pseudonym"
+)
+
+const (
+	defaultPublishFor  = 10 * time.Minute
+	defaultRetireAfter = 2 * time.Hour
+	// publishedMin is how long the published key set may be kept by others;
+	// PublishFor must be longer, or they meet tokens of a key they do not know.
+	publishedMin = 5 * time.Minute
+	// retiredMin is the longest life of an access token; RetireAfter must be
+	// longer, or tokens die before their end.
+	retiredMin = 60 * time.Minute
+)
+
+// Config says where the keys are and how they are rotated.
 type Config struct {
 	// Dir is the key directory, required. It is created with mode 0700 if it
 	// does not exist; one that everybody may write to is refused. It must be on
-	// a file system with hard links.
+	// a file system with hard links and file locks.
 	Dir string
-	// Now gives the creation time noted in a fresh key; default time.Now.
-	// Nothing else in this package depends on the clock.
+	// Now is the clock that the lives of keys follow; default time.Now. It is
+	// called by any number of goroutines.
 	Now func() time.Time
+	// RS256 asks for an RS256 key (RSA 2048) beside the ES256 one: Open makes
+	// one, in use at once, if the directory has none, which takes a core up to
+	// half a second, once. A directory that has one uses it in any case.
+	RS256 bool
+	// Existing opens only what is there: Open makes and removes nothing, and a
+	// missing directory or file is an error.
+	Existing bool
+	// PublishFor is how long a new key is published before it is used; default
+	// 10 minutes. It must exceed 5 minutes, for which the key set may be cached.
+	PublishFor time.Duration
+	// RetireAfter is how long a key verifies and unseals after its last use;
+	// default 2 hours. It must exceed 60 minutes, the longest life of an access
+	// token.
+	RetireAfter time.Duration
 }
 
-// Keys is an opened key directory. It does not change after Open, so all
-// methods may be called by any number of goroutines.
-type Keys struct {
-	signing   signingSet
-	sealing   sealingSet
-	pseudonym []byte
-	jwks      []byte
-}
-
-// Open reads the key directory and makes what is missing in it. When several
-// processes open the same empty directory at once, all end with the same keys.
-//
-// Errors name the file and the remedy, never key material. A key file that was
-// lost is made anew, because Open cannot tell it from a first start: tokens and
-// sealed values of the lost key are void then.
-func Open(cfg Config) (*Keys, error) {
+// withDefaults checks cfg and fills in what it leaves out.
+func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Dir == "" {
-		return nil, errors.New("key directory: no path given; set one")
+		return cfg, errors.New("key directory: no path given; set one")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if err := prepareDir(cfg.Dir); err != nil {
+	if cfg.PublishFor == 0 {
+		cfg.PublishFor = defaultPublishFor
+	}
+	if cfg.RetireAfter == 0 {
+		cfg.RetireAfter = defaultRetireAfter
+	}
+	if cfg.PublishFor <= publishedMin {
+		return cfg, fmt.Errorf("keys are published for %v before use: it must be longer than %v, for which the key set may be cached", cfg.PublishFor, publishedMin)
+	}
+	if cfg.RetireAfter <= retiredMin {
+		return cfg, fmt.Errorf("keys are retired for %v after use: it must be longer than %v, the longest life of an access token", cfg.RetireAfter, retiredMin)
+	}
+	return cfg, nil
+}
+
+// Keys is an opened key directory. All methods may be called by any number of
+// goroutines. It sees what other processes write to the directory within a
+// second of use, and at once when it meets the id of a key it does not know.
+// The pseudonym key is the exception: it stays what it was at Open.
+type Keys struct {
+	cfg       Config
+	signing   *source
+	sealing   *source
+	pseudonym *source
+	secret    []byte // of pseudonyms
+}
+
+// Open reads the key directory, makes what is missing in it and removes keys
+// that are gone. When several processes open the same empty directory at once,
+// all end with the same keys. A file of an older format is read, and written in
+// the newest only when a key is added or removed.
+//
+// Errors name the file and the remedy, never key material. A key file that was
+// lost is made anew, because Open cannot tell it from a first start: tokens and
+// sealed values of the lost key are void then. A gone key that cannot be removed
+// is no error, see [Keys.Problem].
+func Open(cfg Config) (*Keys, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
 		return nil, err
 	}
-	k := new(Keys)
-	sets := []struct {
-		purpose string
-		fresh   func() (entry, error)
-		use     func([]entry) error
-	}{
-		{"signing", freshSigning, k.useSigning},
-		{"sealing", freshSecret, k.useSealing},
-		{"pseudonym", freshSecret, k.usePseudonym},
+	if err := prepareDir(cfg.Dir, !cfg.Existing); err != nil {
+		return nil, err
 	}
-	for _, set := range sets {
-		path := filepath.Join(cfg.Dir, set.purpose+".json")
-		entries, err := loadOrCreate(path, set.purpose, cfg.Now, set.fresh)
-		if err != nil {
+	k := &Keys{
+		cfg:       cfg,
+		signing:   newSource(cfg, purposeSigning, buildSigning),
+		sealing:   newSource(cfg, purposeSealing, buildSealing),
+		pseudonym: newSource(cfg, purposePseudonym, buildPseudonym),
+	}
+	for _, s := range k.sources() {
+		if err := s.open(); err != nil {
 			return nil, err
 		}
-		if err := set.use(entries); err != nil {
-			return nil, damaged(path, err)
-		}
 	}
+	k.secret = k.pseudonym.set.Load().inUse(algSecret, cfg.Now()).Key.Key.([]byte)
 	return k, nil
 }
 
-func prepareDir(dir string) error {
+// sources returns the sets in the order in which they are listed.
+func (k *Keys) sources() []*source { return []*source{k.signing, k.sealing, k.pseudonym} }
+
+func prepareDir(dir string, create bool) error {
 	info, err := os.Stat(dir)
-	if errors.Is(err, os.ErrNotExist) {
+	if create && errors.Is(err, os.ErrNotExist) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("create key directory %s: %w", dir, err)
 		}
@@ -117,29 +178,17 @@ func prepareDir(dir string) error {
 // has the same pseudonym as long as the pseudonym key lives; without the key a
 // guessed subject cannot be confirmed.
 func (k *Keys) Pseudonym(subject string) string {
-	mac := hmac.New(sha256.New, k.pseudonym)
+	mac := hmac.New(sha256.New, k.secret)
 	mac.Write([]byte(subject))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
-func (k *Keys) usePseudonym(entries []entry) error {
-	for _, e := range entries {
-		secret, err := e.secret()
-		if err != nil {
-			return err
-		}
-		if e.State == stateActive {
-			k.pseudonym = secret
-		}
-	}
-	return nil
-}
-
-// JWKS is the public JSON Web Key Set (RFC 7517) of the signing keys, in the
-// order of the key file, with published and retired keys. The caller owns the
-// returned bytes.
-func (k *Keys) JWKS() []byte {
-	return bytes.Clone(k.jwks)
+// buildPseudonym is the set of the pseudonym key.
+func buildPseudonym(entries []entry) (*set, error) {
+	return newSet(entries, algSecret, func(key *key) error {
+		_, err := key.secret()
+		return err
+	})
 }
 
 // Format keeps key material out of logs whatever verb a Keys is printed with.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,15 +23,28 @@ import (
 // prints what identifies its keys.
 const openDirEnv = "KEYS_TEST_OPEN_DIR"
 
+// rotateEnv makes it rotate the sealing keys that often before.
+const rotateEnv = "KEYS_TEST_ROTATE"
+
+// rs256Env makes it ask for an RS256 key.
+const rs256Env = "KEYS_TEST_RS256"
+
 func TestMain(m *testing.M) {
 	dir := os.Getenv(openDirEnv)
 	if dir == "" {
 		os.Exit(m.Run())
 	}
-	k, err := keys.Open(keys.Config{Dir: dir})
+	k, err := keys.Open(keys.Config{Dir: dir, RS256: os.Getenv(rs256Env) != ""})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
+	}
+	times, _ := strconv.Atoi(os.Getenv(rotateEnv))
+	for range times {
+		if err := k.Rotate("sealing"); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 	}
 	fmt.Print(identity(k))
 }
@@ -80,17 +94,23 @@ func fresh(t testing.TB) *keys.Keys {
 	return mustOpen(t, filepath.Join(t.TempDir(), "keys"))
 }
 
-// seal1 gives a file of format 1 its checksum, by the documented rule and not
-// by the code under test.
+// seal1 gives a file of format 1 its checksum.
 func seal1(t *testing.T, purpose string, entries []map[string]any) []byte {
+	t.Helper()
+	return sealAs(t, 1, purpose, entries)
+}
+
+// sealAs gives a file its checksum, by the documented rule and not by the code
+// under test.
+func sealAs(t *testing.T, format int, purpose string, entries []map[string]any) []byte {
 	t.Helper()
 	list, err := json.Marshal(entries)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256([]byte("1\n" + purpose + "\n" + string(list)))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%s", format, purpose, list))
 	raw, err := json.Marshal(map[string]any{
-		"format": 1, "purpose": purpose, "keys": json.RawMessage(list), "checksum": "sha256:" + hex.EncodeToString(sum[:]),
+		"format": format, "purpose": purpose, "keys": json.RawMessage(list), "checksum": "sha256:" + hex.EncodeToString(sum[:]),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -109,6 +129,13 @@ func entriesOf(t *testing.T, path string) []map[string]any {
 		t.Fatal(err)
 	}
 	return file.Keys
+}
+
+// format1 makes a key as it was written an active one of format 1.
+func format1(e map[string]any) map[string]any {
+	delete(e, "signs_from")
+	e["state"] = "active"
+	return e
 }
 
 func TestOpenCreatesPrivateFiles(t *testing.T) {
@@ -135,8 +162,8 @@ func TestOpenCreatesPrivateFiles(t *testing.T) {
 	}
 	for _, p := range purposes {
 		e := entriesOf(t, filepath.Join(dir, p+".json"))
-		if len(e) != 1 || e[0]["state"] != "active" || e[0]["created"] != "2026-11-25T11:00:00Z" {
-			t.Errorf("%s.json: created %v, state %v in %d keys, want 2026-11-25T11:00:00Z, active in 1", p, e[0]["created"], e[0]["state"], len(e))
+		if len(e) != 1 || e[0]["signs_from"] != "2026-11-25T11:00:00Z" || e[0]["created"] != "2026-11-25T11:00:00Z" {
+			t.Errorf("%s.json: %d keys, created %v, used from %v, want 1 and 2026-11-25T11:00:00Z", p, len(e), e[0]["created"], e[0]["signs_from"])
 		}
 	}
 }
@@ -278,7 +305,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"empty", func(t *testing.T, dir string) { write(t, signing(dir), nil) }, "signing.json", "not a key file"},
 		{"not JSON", func(t *testing.T, dir string) { write(t, signing(dir), []byte("\x00\x01")) }, "signing.json", "not a key file"},
 		{"too long", func(t *testing.T, dir string) { write(t, signing(dir), bytes.Repeat([]byte(" "), 1<<20+1)) }, "signing.json", "longer than"},
-		{"newer format", replace(`"format": 1`, `"format": 2`), "signing.json", "newer version"},
+		{"newer format", replace(`"format": 1`, `"format": 3`), "signing.json", "newer version"},
+		{"format raised by hand", replace(`"format": 1`, `"format": 2`), "signing.json", "checksum"},
 		{"newer format with unknown members", func(t *testing.T, dir string) { write(t, signing(dir), []byte(`{"format": 7, "sets": []}`)) }, "signing.json", "format 7"},
 		{"no format", replace(`"format"`, `"former"`), "signing.json", "not a key file"},
 		{"unknown member", replace(`"purpose"`, `"note": 1, "purpose"`), "signing.json", "not a key file"},
@@ -311,7 +339,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"unknown state", edit("signing", set("state", "resting")), "signing.json", "unknown state"},
 		{"unknown member of a key", edit("signing", set("note", "x")), "signing.json", "list of keys"},
 		{"id is not the thumbprint", edit("signing", set("id", "k1")), "signing.json", "thumbprint"},
-		{"other algorithm", edit("signing", set("algorithm", "RS256")), "signing.json", "ES256"},
+		{"other algorithm", edit("signing", set("algorithm", "RS256")), "signing.json", "not a private key for RS256"},
 		{"halves do not belong together", edit("signing", otherHalf), "signing.json", ""},
 		{"short secret", edit("pseudonym", set("key", map[string]string{"kty": "oct", "k": "AAEC"})), "pseudonym.json", "32 bytes"},
 		{"key pair for a secret", edit("sealing", set("key", map[string]string{"kty": "EC", "crv": "P-256",

@@ -28,28 +28,17 @@ const sealHeaderBytes = 1 + secretIDBytes
 // base64url.
 const sealedOverhead = sealHeaderBytes + chacha20poly1305.NonceSizeX + chacha20poly1305.Overhead
 
-type sealingSet struct {
-	active string            // raw key id
-	secret map[string][]byte // by raw key id
-}
-
-func (k *Keys) useSealing(entries []entry) error {
-	k.sealing.secret = map[string][]byte{}
-	for _, e := range entries {
-		secret, err := e.secret()
-		if err != nil {
+// buildSealing is the set of the sealing keys.
+func buildSealing(entries []entry) (*set, error) {
+	return newSet(entries, algSecret, func(key *key) error {
+		if _, err := key.secret(); err != nil {
 			return err
 		}
-		id, err := decodeBase64(e.ID)
-		if err != nil || len(id) != secretIDBytes {
-			return fmt.Errorf("key id %q is not %d bytes in base64url", e.ID, secretIDBytes)
+		if id, err := decodeBase64(key.ID); err != nil || len(id) != secretIDBytes {
+			return fmt.Errorf("key id %q is not %d bytes in base64url", key.ID, secretIDBytes)
 		}
-		k.sealing.secret[string(id)] = secret
-		if e.State == stateActive {
-			k.sealing.active = string(id)
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // Seal encrypts and authenticates plaintext (XChaCha20-Poly1305, random nonce)
@@ -64,13 +53,21 @@ func (k *Keys) Seal(purpose string, plaintext, context []byte) (string, error) {
 	if purpose == "" {
 		return "", errors.New("seal: no purpose given")
 	}
-	aead, err := k.sealing.aead(k.sealing.active, purpose)
+	key, err := k.sealing.inUse(algSecret)
+	if err != nil {
+		return "", fmt.Errorf("seal for %s: %w", purpose, err)
+	}
+	id, err := decodeBase64(key.ID)
+	if err != nil {
+		return "", fmt.Errorf("seal for %s: %w", purpose, err)
+	}
+	aead, err := key.aead(purpose)
 	if err != nil {
 		return "", fmt.Errorf("seal for %s: %w", purpose, err)
 	}
 	out := make([]byte, 0, sealedOverhead+len(plaintext))
 	out = append(out, sealVersion)
-	out = append(out, k.sealing.active...)
+	out = append(out, id...)
 	data := slices.Concat(out, context)
 	nonce := make([]byte, chacha20poly1305.NonceSizeX)
 	rand.Read(nonce)
@@ -80,7 +77,7 @@ func (k *Keys) Seal(purpose string, plaintext, context []byte) (string, error) {
 }
 
 // Unseal gives back what Seal was given. All refusals are the same error,
-// whatever is wrong with the value. A value has exactly one accepted spelling,
+// whatever is wrong with the value: the key being gone is no other. A value has exactly one accepted spelling,
 // so its hash can stand for it in a mark of what was spent.
 func (k *Keys) Unseal(purpose, sealed string, context []byte) ([]byte, error) {
 	refused := errors.New("unseal: the value is not valid here")
@@ -89,7 +86,11 @@ func (k *Keys) Unseal(purpose, sealed string, context []byte) ([]byte, error) {
 		return nil, refused
 	}
 	header, rest := raw[:sealHeaderBytes], raw[sealHeaderBytes:]
-	aead, err := k.sealing.aead(string(header[1:]), purpose)
+	key := k.sealing.usable(base64.RawURLEncoding.EncodeToString(header[1:]))
+	if key == nil {
+		return nil, refused
+	}
+	aead, err := key.aead(purpose)
 	if err != nil {
 		return nil, refused
 	}
@@ -101,11 +102,11 @@ func (k *Keys) Unseal(purpose, sealed string, context []byte) ([]byte, error) {
 	return plaintext, nil
 }
 
-// aead derives the cipher of one purpose from one key of the set.
-func (s sealingSet) aead(id, purpose string) (cipher.AEAD, error) {
-	secret, ok := s.secret[id]
-	if !ok {
-		return nil, errors.New("no such key")
+// aead derives the cipher of one purpose from a sealing key.
+func (k *key) aead(purpose string) (cipher.AEAD, error) {
+	secret, err := k.secret()
+	if err != nil {
+		return nil, err
 	}
 	key, err := hkdf.Key(sha256.New, secret, nil, "guestlist seal 1 "+purpose, chacha20poly1305.KeySize)
 	if err != nil {

@@ -143,7 +143,7 @@ func TestRetiredKeyStillUnseals(t *testing.T) {
 	old := entriesOf(t, path)[0]
 	nextDir := filepath.Join(t.TempDir(), "next")
 	mustOpen(t, nextDir)
-	next := entriesOf(t, filepath.Join(nextDir, "sealing.json"))[0]
+	next := format1(entriesOf(t, filepath.Join(nextDir, "sealing.json"))[0])
 	old["state"] = "retired"
 	if err := os.WriteFile(path, seal1(t, "sealing", []map[string]any{old, next}), 0o600); err != nil {
 		t.Fatal(err)

@@ -75,6 +75,18 @@ func (b *Browser) Get(u string) Page {
 	return b.do(r)
 }
 
+// Follow opens a URL the way another site sends a browser to it.
+func (b *Browser) Follow(u string) Page {
+	b.t.Helper()
+	r, err := http.NewRequest(http.MethodGet, u, nil)
+	check(b.t, err)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("Sec-Fetch-Dest", "document")
+	r.Header.Set("Referer", "https://evil.example/")
+	return b.do(r)
+}
+
 // Post sends a form.
 func (b *Browser) Post(u string, form url.Values) Page {
 	b.t.Helper()

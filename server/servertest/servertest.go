@@ -6,6 +6,8 @@ package servertest
 
 import (
 	"context"
+	"crypto/sha256"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -34,12 +36,16 @@ import (
 // Resource is the protected resource of a test server.
 const Resource = "https://mcp.example.com"
 
+// Secret is what Resource introspects with.
+const Secret = "a secret of the resource, long enough"
+
 // Options shape a test server. The zero value is a server with the
 // development starter and one document host, client.example.com.
 type Options struct {
 	Policy    map[string]string // files of the policy directory; nil: the development starter
 	Hosts     []string          // names of the document host; nil: client.example.com
 	Resources []broker.Resource // nil: Resource with scopes mcp:read and mcp:write
+	Secrets   map[string]string // secret by resource id; nil: Resource has Secret
 	Facts     map[string]any    // input.facts
 	AdmitOff  bool
 	HostMap   map[string]string             // further names, host:port to the address dialled
@@ -48,8 +54,9 @@ type Options struct {
 	Hidden    bool                          // cimd.advertise: false
 	Path      string                        // path of the issuer, like /tenant
 	Wrap      func(store.Store) store.Store // stands between server and store, to make it fail; nil: nothing does
-	Log       *Buffer                       // wide events; nil: dropped
+	Log       io.Writer                     // wide events; nil: dropped
 	Dir       string                        // where store and keys are; empty: a temporary directory
+	SignIns   signin.Rate                   // of one source; zero: the program's default
 	Start     time.Time                     // of the clock; zero: 2026-11-25 12:00 UTC
 }
 
@@ -141,7 +148,7 @@ func (s *Server) assemble(o Options) {
 	s.Keys, err = keys.Open(keys.Config{Dir: filepath.Join(s.Dir, "keys"), Now: s.Clock.Now})
 	check(t, err)
 	s.WritePeople(Alice(), Bob())
-	people, err := signin.Open(signin.Config{File: s.peopleFile(), Now: s.Clock.Now})
+	people, err := signin.Open(signin.Config{File: s.peopleFile(), PerSource: o.SignIns, Now: s.Clock.Now})
 	check(t, err)
 	hosts := maps.Clone(s.Docs.HostMap)
 	maps.Copy(hosts, o.HostMap)
@@ -161,7 +168,7 @@ func (s *Server) assemble(o Options) {
 		Issuer: s.Issuer, Fetch: door, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now, Facts: o.Facts,
 		AdmitOff: o.AdmitOff,
 		Offer: broker.Offer{
-			GrantTypes: []string{"authorization_code"}, ResponseTypes: []string{"code"}, AuthMethods: []string{"none"}, Resources: o.Resources,
+			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"}, AuthMethods: []string{"none"}, Resources: o.Resources,
 		},
 	})
 	check(t, err)
@@ -175,10 +182,22 @@ func (s *Server) assemble(o Options) {
 	}
 	s.Handler, err = server.New(server.Config{
 		Issuer: s.Issuer, Store: kept, Broker: s.Broker, Grants: engine, Keys: s.Keys, Pages: look, People: people,
-		Batch: s.Batch, Resources: o.Resources, Hidden: o.Hidden, Insecure: true, Log: log, Now: s.Clock.Now,
+		Batch: s.Batch, Resources: o.Resources, Secrets: o.secrets(), Hidden: o.Hidden, Insecure: true, Log: log, Now: s.Clock.Now,
 	})
 	check(t, err)
 	check(t, s.Activate(o.Policy))
+}
+
+// secrets are the digests of the resources' secrets.
+func (o Options) secrets() map[string]server.Secret {
+	if o.Secrets == nil {
+		o.Secrets = map[string]string{Resource: Secret}
+	}
+	out := map[string]server.Secret{}
+	for id, secret := range o.Secrets {
+		out[id] = sha256.Sum256([]byte(secret))
+	}
+	return out
 }
 
 // Activate makes files the active policies; nil means the development starter.

@@ -169,8 +169,10 @@ func refreshGrace(e *env) {
 	e.spentRefresh()
 	plain := newUse("s")
 	plain.Answer = nil
+	unspent := newRefresh("unspent") // with all that a spent one has
+	unspent.Answer, unspent.GraceUntil = []byte("sealed"), moment(time.Hour)
 	e.must(func(u store.Unit) {
-		u.PutRefresh(newRefresh("unspent"))
+		u.PutRefresh(unspent)
 		u.PutRefresh(newRefresh("no answer"))
 	})
 	e.must(func(u store.Unit) { u.SpendRefresh("no answer", plain) })

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"guestlist/server/admin"
+	"guestlist/server/keys"
+)
+
+// keysCommand looks at the server's keys and rotates them.
+func keysCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "keys",
+		Short: "List and rotate the keys of the server",
+		Args:  cobra.NoArgs, // with RunE: a misspelt command is an error, not a help text
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(keysListCommand(), keysRotateCommand())
+	return c
+}
+
+// keysListCommand lists the keys in the key directory. It needs no server.
+func keysListCommand() *cobra.Command {
+	var config string
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the keys in the key directory, without their secrets",
+		Long: "List the keys in the key directory, without their secrets. A published key is\n" +
+			"known to others and not used yet, the active one is used for everything new, a\n" +
+			"retired one is still accepted until it is gone.",
+		Args: cobra.NoArgs,
+	}
+	c.Flags().StringVar(&config, "config", "", "configuration file that names the key directory (or "+configEnv+")")
+	format := outputFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		path, err := findConfig(config)
+		if err != nil {
+			return err
+		}
+		cfg, err := loadConfig(path)
+		if err != nil {
+			return err
+		}
+		k, err := openKeys(cfg.Keys.Dir)
+		if err != nil {
+			return err
+		}
+		return keyTable(k.List()).print(quietFor(c.OutOrStdout(), *format), *format)
+	}
+	return c
+}
+
+// keyTable shows keys one per line.
+func keyTable(list []keys.Info) table {
+	t := table{columns: []string{"PURPOSE", "ID", "ALGORITHM", "STATE", "CREATED", "USED FROM", "RETIRES", "GONE"}}
+	when := func(at time.Time) string {
+		if at.IsZero() {
+			return "-"
+		}
+		return stamp(at)
+	}
+	for _, i := range list {
+		t.rows = append(t.rows, visibleRow(i.Purpose, i.ID, i.Algorithm, i.State, when(i.Created), when(i.SignsFrom), when(i.RetiresAt), when(i.GoneAt)))
+		t.values = append(t.values, i)
+	}
+	return t
+}
+
+// openKeys opens a key directory that exists, and makes nothing in it.
+func openKeys(dir string) (*keys.Keys, error) {
+	k, err := keys.Open(keys.Config{Dir: dir, Existing: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; guestlist serve makes the keys when it starts first", err)
+	}
+	return k, err
+}
+
+// keysRotateCommand rotates keys.
+func keysRotateCommand() *cobra.Command {
+	server := &serverFlags{}
+	c := &cobra.Command{
+		Use:   "rotate [signing|sealing]",
+		Short: "Publish new keys that take over in ten minutes",
+		Long: "Publish new keys, of both purposes or of the one that is named. A new key takes\n" +
+			"over after ten minutes, when everybody has fetched it; the old one is accepted for\n" +
+			"two hours more, so that nothing it signed or sealed dies early. A running server\n" +
+			"is asked to do it and records who asked; without one the key directory is changed\n" +
+			"itself.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	server.register(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			args = []string{"signing", "sealing"} // the pseudonym key is never rotated
+		}
+		for _, purpose := range args {
+			if err := rotateKeys(c.Context(), server, purpose, c.ErrOrStderr()); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: a new key is published; see guestlist keys list\n", purpose)
+		}
+		return nil
+	}
+	return c
+}
+
+// rotateKeys asks the running server, or changes the key directory when none
+// runs and says so. Any other trouble with the server is an error: it may run.
+func rotateKeys(ctx context.Context, server *serverFlags, purpose string, stderr io.Writer) error {
+	if server.config == "" && server.socket != "" {
+		return admin.NewClient(server.socket).Rotate(ctx, purpose)
+	}
+	path, err := findConfig(server.config)
+	if err != nil {
+		return err
+	}
+	cfg, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	why := path + " sets no admin.socket"
+	if cfg.Admin.Socket != "" {
+		err := admin.NewClient(cfg.Admin.Socket).Rotate(ctx, purpose)
+		var none *admin.NoServer
+		if !errors.As(err, &none) {
+			return err
+		}
+		why = "no server answers on " + none.Socket
+	}
+	k, err := openKeys(cfg.Keys.Dir)
+	if err != nil {
+		return err
+	}
+	if err := k.Rotate(purpose); err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "guestlist: %s: the %s key was rotated in %s itself, and nothing was recorded\n", why, purpose, cfg.Keys.Dir)
+	return nil
+}

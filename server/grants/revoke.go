@@ -1,0 +1,79 @@
+package grants
+
+import (
+	"context"
+
+	"guestlist/broker"
+	"guestlist/store"
+)
+
+// Revoked says what a revocation met.
+type Revoked struct {
+	// Grant that the token belongs to.
+	Grant store.Grant
+	// Kind is "refresh_token" or "access_token", the token_type_hint of
+	// RFC 7009. Empty: the token is not one of the caller's, and nothing
+	// happened.
+	Kind string
+	// TokenID is the jti of an access token.
+	TokenID string
+	// AlreadyEnded says that the token was over before, so nothing happened.
+	AlreadyEnded bool
+}
+
+// RevokeToken ends what the token stands for (RFC 7009): with a refresh token,
+// spent ones included, the grant and with it all its tokens; with an access
+// token that token alone. The end is staged on u and holds once u is committed.
+//
+// A token that is unknown, or another client's, is no error and changes
+// nothing. The grant's authentication method must have been used
+// (client_authentication_failed); a public client proves itself by possession
+// of the token. Policy is not asked, and the client's row is not needed. A
+// store that failed is store_unavailable, never success.
+func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, auth ClientAuth, token string) (Revoked, error) {
+	now := e.now()
+	r, found, err := e.FindRefresh(ctx, u, token)
+	if err != nil {
+		return Revoked{}, err
+	}
+	if found {
+		grant, mine, err := revocable(ctx, u, auth, r.ClientID, r.GrantID)
+		if err != nil || !mine {
+			return Revoked{}, err
+		}
+		over := !grant.Live(now)
+		if !over {
+			u.EndGrant(grant.ID, now, broker.ReasonTokenRevoked)
+		}
+		return Revoked{Grant: grant, Kind: "refresh_token", AlreadyEnded: over}, nil
+	}
+	a, found, err := e.FindAccess(ctx, u, token)
+	if err != nil || !found {
+		return Revoked{}, err
+	}
+	grant, mine, err := revocable(ctx, u, auth, a.ClientID, a.GrantID)
+	if err != nil || !mine {
+		return Revoked{}, err
+	}
+	over := !a.EndedAt.IsZero() || !now.Before(a.ExpiresAt) || !grant.Live(now)
+	if !over {
+		u.EndAccess(a.Key, now)
+	}
+	return Revoked{Grant: grant, Kind: "access_token", TokenID: a.TokenID, AlreadyEnded: over}, nil
+}
+
+// revocable reads the grant of a token and reports whether the token is the
+// caller's.
+func revocable(ctx context.Context, u store.Unit, auth ClientAuth, clientID, grantID string) (store.Grant, bool, error) {
+	if auth.ClientID != clientID {
+		return store.Grant{}, false, nil
+	}
+	grant, found, err := u.Grant(ctx, grantID)
+	switch {
+	case err != nil:
+		return store.Grant{}, false, unavailable("read grant", err)
+	case found && auth.Method != grant.AuthMethod:
+		return store.Grant{}, false, refuseClient("the grant was made with another authentication method")
+	}
+	return grant, found, nil
+}

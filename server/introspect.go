@@ -1,0 +1,93 @@
+package server
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"guestlist/broker"
+	"guestlist/store"
+)
+
+// introspect answers a protected resource about an access token (RFC 7662).
+// Only tokens for the caller's own audience are active; everything else,
+// refresh tokens included, is inactive and nothing more is said.
+func (s *Server) introspect(w http.ResponseWriter, r *http.Request, v *visit) error {
+	p, err := formParams(w, r, "")
+	if err != nil {
+		return err
+	}
+	caller, ok := s.resourceOf(r)
+	if !ok {
+		w.Header().Set("WWW-Authenticate", `Basic realm="guestlist"`)
+		return broker.Refuse(broker.ReasonResourceAuthFailed, "no resource has that name and secret")
+	}
+	if p.one("token") == "" {
+		return broker.Refuse(broker.ReasonRequestInvalid, "token is missing")
+	}
+	var answer map[string]any
+	err = s.step(r.Context(), func(u store.Unit) error {
+		var err error
+		answer, err = s.introspection(r, u, v, caller, p.one("token"))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// introspection is the answer about one token. It stages the end of a client
+// that is met past its life.
+func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller broker.Resource, token string) (map[string]any, error) {
+	inactive := map[string]any{"active": false}
+	ctx, now := r.Context(), s.cfg.Now()
+	a, found, err := s.cfg.Grants.FindAccess(ctx, u, token)
+	if err != nil || !found || !a.EndedAt.IsZero() || !now.Before(a.ExpiresAt) || !slices.Contains(a.Resources, caller.ID) {
+		return inactive, err
+	}
+	g, found, err := u.Grant(ctx, a.GrantID)
+	if err != nil {
+		return nil, &broker.Error{Reason: broker.ReasonStoreUnavailable, Err: err}
+	}
+	if !found || !g.EndedAt.IsZero() {
+		return inactive, nil
+	}
+	v.client = bounded(a.ClientID, 300)
+	alive, err := s.cfg.Broker.Alive(ctx, u, v.id, a.ClientID, a.Incarnation, g.Request)
+	if err != nil || !alive {
+		return inactive, err
+	}
+	return map[string]any{
+		"active": true, "scope": strings.Join(a.Scopes, " "), "client_id": a.ClientID, "sub": g.User.Sub, "aud": caller.ID,
+		"iss": s.cfg.Issuer, "iat": a.IssuedAt.Unix(), "exp": a.ExpiresAt.Unix(), "jti": a.TokenID, "token_type": "Bearer",
+	}, nil
+}
+
+// resourceOf authenticates a protected resource by HTTP Basic with its name
+// and secret, in a time that does not depend on which of them is wrong.
+func (s *Server) resourceOf(r *http.Request) (broker.Resource, bool) {
+	name, secret, basic := r.BasicAuth()
+	sum := sha256.Sum256([]byte(secret))
+	decodedName, err1 := url.QueryUnescape(name)
+	decodedSecret, err2 := url.QueryUnescape(secret)
+	decoded := sha256.Sum256([]byte(decodedSecret))
+	var caller broker.Resource
+	found := 0
+	for _, res := range s.cfg.Resources {
+		want, ok := s.cfg.Secrets[res.ID]
+		plain := subtle.ConstantTimeCompare([]byte(name), []byte(res.Name)) & subtle.ConstantTimeCompare(sum[:], want[:])
+		escaped := subtle.ConstantTimeCompare([]byte(decodedName), []byte(res.Name)) & subtle.ConstantTimeCompare(decoded[:], want[:])
+		if err1 != nil || err2 != nil {
+			escaped = 0
+		}
+		if ok && plain|escaped == 1 {
+			caller, found = res, 1
+		}
+	}
+	return caller, basic && found == 1 && secret != ""
+}

@@ -1,0 +1,154 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"guestlist/broker"
+	"guestlist/broker/decisionlog"
+	"guestlist/server/grants"
+	"guestlist/store"
+)
+
+// refresh gives a new pair of tokens for a refresh token: binding first, then
+// policy about the stored document and the grant's frozen facts, then one
+// commit that spends the token and holds the record. Never a fetch.
+func (s *Server) refresh(w http.ResponseWriter, r *http.Request, v *visit, p params) error {
+	auth, err := grants.Authenticate(r.Header, p.Values)
+	if err != nil {
+		return err
+	}
+	v.client = bounded(auth.ClientID, 300)
+	if p.one("refresh_token") == "" {
+		return broker.Refuse(broker.ReasonRequestInvalid, "refresh_token is missing")
+	}
+	x := grants.RefreshRequest{
+		RequestID: v.id, Auth: auth, Token: p.one("refresh_token"), Resources: s.spelled(p.Values["resource"]), Source: v.source.String(),
+	}
+	if p.one("scope") != "" {
+		scopes, ok := parseScope(p.one("scope"))
+		if !ok {
+			return broker.Refuse(broker.ReasonScopeMalformed, "scope is %.200q", p.one("scope"))
+		}
+		x.Scopes = scopes
+	}
+	tok, err := s.rotate(r, v, x)
+	if errors.Is(err, broker.ErrSpent) {
+		// A sibling was first in the same instant: asked again, the token is
+		// inside its grace window and gets the sibling's answer.
+		tok, err = s.rotate(r, v, x)
+	}
+	if err != nil {
+		return err
+	}
+	writeToken(w, tok)
+	return nil
+}
+
+// rotate is the one step of a refresh.
+func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (grants.Token, error) {
+	var tok grants.Token
+	ctx := r.Context()
+	err := s.step(ctx, func(u store.Unit) error {
+		h, err := s.cfg.Grants.CheckRefresh(ctx, u, x)
+		if err != nil {
+			if h.Reused {
+				s.endReused(u, v, h)
+			}
+			return err
+		}
+		v.subject = s.cfg.Keys.Pseudonym(h.Grant.Subject)
+		if h.Repeat != nil {
+			tok = *h.Repeat
+			u.RequireGrant(h.Grant.ID)
+			rec := s.note(v, "token.repeated_in_grace", decisionlog.OutcomeReused)
+			ofGrant(&rec, h.Grant)
+			rec.TokenID = tok.ID
+			u.Append(rec)
+			return nil
+		}
+		req, err := s.refreshRequest(h.Grant, x, v)
+		if err != nil {
+			return err
+		}
+		a, err := s.admit(ctx, u, v, req)
+		if err != nil {
+			return s.denied(u, v, h.Grant, a, err)
+		}
+		if tok, err = s.cfg.Grants.Rotate(ctx, u, x, h, a.Client, s.terms(a)); err != nil {
+			return err
+		}
+		s.stageToken(u, v, a, h.Grant, tok, "token.refreshed")
+		return nil
+	})
+	return tok, err
+}
+
+// endReused ends the family of a refresh token that came again after its
+// grace window, and records both sources.
+func (s *Server) endReused(u store.Unit, v *visit, h grants.Held) {
+	s.endGrant(u, v, h.Grant, broker.ReasonRefreshReused, "token.reuse_detected",
+		"the refresh token was first used from "+h.Refresh.Source+" and now again from "+v.source.String())
+}
+
+// denied stages what a denial at the token endpoint ends beside the call.
+func (s *Server) denied(u store.Unit, v *visit, g store.Grant, a broker.Admission, err error) error {
+	if a.Decision.EndGrant {
+		s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, "grant.ended", "a denial said effect end_grant")
+	}
+	return err
+}
+
+// refreshRequest asks the refresh phase: the request as it was at consent,
+// the person as they are now, and the present call.
+func (s *Server) refreshRequest(g store.Grant, x grants.RefreshRequest, v *visit) (broker.Request, error) {
+	person, known := s.cfg.People.Lookup(g.Subject)
+	if !known {
+		return broker.Request{}, broker.Refuse(broker.ReasonPersonGone, "%q is no longer in the people file, or disabled", g.Subject)
+	}
+	user := g.User
+	user.Groups = append([]string{}, person.Groups...)
+	req := grantRequest(g, x.Resources)
+	req.Person = &user
+	if x.Scopes != nil {
+		req.Facts.Scopes = x.Scopes
+	}
+	req.Refresh = &broker.Refresh{
+		Grant: broker.GrantInput{
+			CreatedAt: g.CreatedAt.UTC(), Scopes: g.Scopes, Resources: g.Resources, RedirectHost: hostOf(g.RedirectURI),
+		},
+		Now: broker.NowInput{
+			GrantType: "refresh_token", Scopes: req.Facts.Scopes, Resources: req.Facts.Resources,
+			Source: broker.SourceInput{IP: v.source.String()},
+		},
+	}
+	return req, nil
+}
+
+// terms are what a token is issued on: what is effective now, in the
+// strictest format and the algorithm that its resources ask for.
+func (s *Server) terms(a broker.Admission) grants.Terms {
+	set := a.Decision.Settings
+	t := grants.Terms{
+		Scopes: a.Decision.Effective.Scopes, Resources: a.Decision.Effective.Resources,
+		AccessTTL: set.AccessToken.TTL.Std(), Format: set.AccessToken.Format,
+	}
+	for _, r := range s.cfg.Resources {
+		for _, id := range t.Resources {
+			if r.ID != id {
+				continue
+			}
+			if t.Format == "" || r.TokenFormat == "opaque" {
+				t.Format = r.TokenFormat
+			}
+			if r.SigningAlg != "" {
+				t.Alg = r.SigningAlg
+			}
+		}
+	}
+	if set.RefreshToken.Issue && slices.Contains(a.Decision.Effective.GrantTypes, "refresh_token") {
+		t.Refresh = &grants.RefreshTerms{TTL: set.RefreshToken.TTL.Std(), Idle: set.RefreshToken.Idle.Std(), Grace: set.RefreshToken.Grace.Std()}
+	}
+	return t
+}

@@ -1,0 +1,47 @@
+package server
+
+import (
+	"net/http"
+
+	"guestlist/broker"
+	"guestlist/broker/decisionlog"
+	"guestlist/server/grants"
+	"guestlist/store"
+)
+
+// revoke ends a token (RFC 7009): an access token alone, a refresh token with
+// everything that descends from its grant. It never asks policy and needs no
+// living client, so that a person's withdrawal always works; public clients
+// act by possession. A token that is unknown or another's is answered alike.
+func (s *Server) revoke(w http.ResponseWriter, r *http.Request, v *visit) error {
+	p, err := formParams(w, r, "")
+	if err != nil {
+		return err
+	}
+	auth, err := grants.Authenticate(r.Header, p.Values)
+	if err != nil {
+		return err
+	}
+	v.client = bounded(auth.ClientID, 300)
+	if p.one("token") == "" {
+		return broker.Refuse(broker.ReasonRequestInvalid, "token is missing")
+	}
+	err = s.step(r.Context(), func(u store.Unit) error {
+		done, err := s.cfg.Grants.RevokeToken(r.Context(), u, auth, p.one("token"))
+		if err != nil || done.Kind == "" || done.AlreadyEnded {
+			return err
+		}
+		v.subject = s.cfg.Keys.Pseudonym(done.Grant.Subject)
+		rec := s.note(v, "token.revoked", decisionlog.OutcomeDone)
+		ofGrant(&rec, done.Grant)
+		rec.TokenID, rec.Detail = done.TokenID, "the client gave back its "+done.Kind
+		u.Append(rec)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Pragma", "no-cache")
+	w.WriteHeader(http.StatusOK)
+	return nil
+}

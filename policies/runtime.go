@@ -60,7 +60,7 @@ func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (
 			r.fields = append(r.fields, i)
 		}
 	}
-	r.fields = r.fields[:0]
+	slices.Sort(r.fields)
 	for _, one := range parsed {
 		if code := literalCode(one); code != "" && r.lines[code] == 0 {
 			r.lines[code] = one.Location.Row

@@ -66,7 +66,7 @@ func (k consentKey) lastIn(list []store.Grant, since time.Time) time.Time {
 
 // fits reports whether a grant covers all that is asked.
 func (k consentKey) fits(g store.Grant) bool {
-	return g.SecurityDigest == k.digest &&
+	return g.RedirectURI == k.redirectURI && g.SecurityDigest == k.digest &&
 		within(k.scopes, g.Scopes) && within(k.resources, g.Resources) && within(g.Resources, k.resources)
 }
 

@@ -264,7 +264,7 @@ func wantCut(t *testing.T, s *servertest.Server, p servertest.Page, want []strin
 	t.Helper()
 	recs := s.Records(store.RecordQuery{RequestID: p.Header.Get("X-Request-Id")})
 	if len(recs) != 1 || recs[0].Outcome != decisionlog.OutcomeAdmitted {
-		t.Fatalf("records of the first request = %+v, want one admission\n%s", recs, brief(p))
+		t.Fatalf("%d records of the first request, want one admission: status %d, location %q\n%s", len(recs), p.Status, p.Location, brief(p))
 	}
 	var got []string
 	for _, c := range recs[0].Cut {

@@ -377,7 +377,6 @@ func TestRefreshNarrowsScopesForOneToken(t *testing.T) {
 		{nil, "mcp:read mcp:write"},
 		{[]string{"mcp:read", "offline_access"}, "mcp:read"}, // policy gives less than the grant
 		{[]string{"mcp:read", "mcp:write"}, "mcp:read mcp:write"},
-		{[]string{"offline_access"}, ""},
 		{[]string{}, "mcp:read mcp:write"},
 	} {
 		x := goodRefresh(token.RefreshToken)
@@ -391,6 +390,11 @@ func TestRefreshNarrowsScopesForOneToken(t *testing.T) {
 		}
 		token = got
 	}
+	x := goodRefresh(token.RefreshToken)
+	x.Scopes = []string{"offline_access"}
+	_, err := d.refresh(x, refreshTerms())
+	wantReason(t, "refresh for a scope that policy took back", err, broker.ReasonScopeNotAllowed)
+	d.must(token.RefreshToken, refreshTerms())
 	if _, all := f.memory.snapshot(); !slices.Equal(all["grant-1"].Scopes, goodGrant().Scopes) {
 		t.Errorf("grant's scopes = %q, want them unchanged", all["grant-1"].Scopes)
 	}

@@ -20,9 +20,10 @@ import (
 //
 // h comes from CheckRefresh with the same x. client and t are as in Redeem.
 // Without t.Refresh it is grant_type_not_allowed. Of the scopes and resources
-// of t the token gets those that x asks for; the grant keeps all, and the next
-// request may ask for them again. The successor's family ends when it would
-// have ended before. Nothing is staged on error.
+// of t the token gets those that x asks for; when none of what was asked is
+// left it is scope_not_allowed or resource_unknown. The grant keeps all, and
+// the next request may ask for them again. The successor's family ends when it
+// would have ended before. Nothing is staged on error.
 func (e *Engine) Rotate(ctx context.Context, u store.Unit, x RefreshRequest, h Held, client broker.Client, t Terms) (Token, error) {
 	const what = "refresh"
 	if err := h.ready(what); err != nil {
@@ -33,6 +34,9 @@ func (e *Engine) Rotate(ctx context.Context, u store.Unit, x RefreshRequest, h H
 	}
 	scopes, resources := x.asked(h.Grant)
 	t.Scopes, t.Resources = common(t.Scopes, scopes), common(t.Resources, resources)
+	if len(x.Scopes) > 0 && len(t.Scopes) == 0 {
+		return Token{}, broker.Refuse(broker.ReasonScopeNotAllowed, "%s: policy leaves none of the scopes asked for", what)
+	}
 	if err := t.fit(what, h.Grant, client); err != nil {
 		return Token{}, err
 	}

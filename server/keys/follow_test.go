@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -216,5 +217,46 @@ func TestExistingMakesAndRemovesNothing(t *testing.T) {
 	}
 	if _, err := keys.Open(keys.Config{Dir: dir, Existing: true}); err == nil || !strings.Contains(err.Error(), "sealing.json") {
 		t.Errorf("Open without sealing.json = %v, want an error that names it", err)
+	}
+}
+
+// A process that has no key for RS256 looks whether another made one.
+func TestAlgorithmIsLookedForAtOnce(t *testing.T) {
+	plain := newRig(t, emptyDir(t), false)
+	if token, err := plain.SignJWTWith("RS256", "at+jwt", map[string]string{}); err == nil {
+		t.Errorf("SignJWTWith without an RS256 key = %q, want an error", token)
+	}
+	asking := &rig{T: t, dir: plain.dir, clock: plain.clock, rs256: true}
+	asking.Keys = asking.open()
+	_, want := asking.sign(asking.Keys, "RS256")
+	if _, kid := plain.sign(plain.Keys, "RS256"); kid != want {
+		t.Errorf("RS256 is signed with %s, want %s", kid, want)
+	}
+}
+
+// A root user who rotates must not take the files from the server's user. Only
+// root can show it; anybody else shows that the files stay theirs.
+func TestRotateKeepsTheOwner(t *testing.T) {
+	r := newRig(t, emptyDir(t), false)
+	path := filepath.Join(r.dir, "signing.json")
+	owner := os.Geteuid()
+	if owner == 0 {
+		owner = 65534
+		if err := os.Chown(path, owner, owner); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.rotate(r.Keys, "signing")
+	for _, p := range []string{path, path + ".lock"} {
+		info, err := os.Stat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := int(info.Sys().(*syscall.Stat_t).Uid); got != owner {
+			t.Errorf("owner of %s = %d, want %d", filepath.Base(p), got, owner)
+		}
+		if got := info.Mode().Perm(); got != 0o600 {
+			t.Errorf("mode of %s = %04o, want 0600", filepath.Base(p), got)
+		}
 	}
 }

@@ -66,10 +66,9 @@ func buildSigning(entries []entry) (*set, error) {
 }
 
 // publicHalf checks that an entry is a key pair of its algorithm whose halves
-// belong together.
+// belong together; of an RSA key the decoder has checked the latter.
 func publicHalf(e entry) (crypto.PublicKey, error) {
 	unfit := fmt.Errorf("key %q is not a private key for %s", e.ID, e.Algorithm)
-	split := fmt.Errorf("the halves of key %q do not belong together", e.ID)
 	switch private := e.Key.Key.(type) {
 	case *ecdsa.PrivateKey:
 		if e.Algorithm != algES256 || private.Curve != elliptic.P256() {
@@ -81,15 +80,12 @@ func publicHalf(e entry) (crypto.PublicKey, error) {
 		}
 		derived, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), raw)
 		if err != nil || !derived.PublicKey.Equal(&private.PublicKey) {
-			return nil, split
+			return nil, fmt.Errorf("the halves of key %q do not belong together", e.ID)
 		}
 		return &private.PublicKey, nil
 	case *rsa.PrivateKey:
 		if bits := private.N.BitLen(); e.Algorithm != algRS256 || bits < rsaBits || bits > rsaMaxBits {
 			return nil, unfit
-		}
-		if private.Validate() != nil {
-			return nil, split
 		}
 		return &private.PublicKey, nil
 	}
@@ -184,7 +180,7 @@ func (k *Keys) VerifyJWT(token, typ string) (claims []byte, err error) {
 	if key == nil {
 		return nil, errors.New("verify token: kid is not a key of this server")
 	}
-	if header.Algorithm != key.Algorithm {
+	if header.Algorithm != key.Algorithm { // the library compares only the kinds of keys
 		return nil, errors.New("verify token: alg is not the one of the key")
 	}
 	claims, err = jws.Verify(key.Key.Key.(crypto.Signer).Public())

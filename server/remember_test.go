@@ -236,6 +236,10 @@ func TestConsentOnce(t *testing.T) {
 		{name: "document with a grant type more", then: document(map[string]any{"grant_types": []string{"authorization_code", "refresh_token"}})},
 		{name: "document with a method more", then: document(map[string]any{"token_endpoint_auth_methods_supported": []string{"none", "private_key_jwt"}, "jwks_uri": docHost + "/jwks"})},
 		{name: "withdrawn", then: end(broker.ReasonConsentWithdrawn)},
+		{name: "withdrawn after the clock was set back", then: func(t *testing.T, s *servertest.Server, b *servertest.Browser, g store.Grant) {
+			s.Clock.Advance(-time.Minute)
+			end(broker.ReasonConsentWithdrawn)(t, s, b, g)
+		}},
 		{name: "code replayed", then: end(broker.ReasonGrantSpent)},
 		{name: "refresh token reused", then: end(broker.ReasonRefreshReused)},
 		{name: "ended by policy", then: end(broker.ReasonGrantEndedByPolicy)},

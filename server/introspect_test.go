@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -163,6 +164,34 @@ func TestIntrospectionMeetsADeadClient(t *testing.T) {
 	introspect(t, s, "Other", "another long secret of the other", token)
 	if r := s.Records(store.RecordQuery{Event: "client.pruned"}); len(r) != 1 {
 		t.Errorf("client.pruned records = %+v, want one", r)
+	}
+}
+
+// TestRS256WhereAResourceAsks is X13: both keys are published, and the
+// resource's tokens are signed with the one it asks for.
+func TestRS256WhereAResourceAsks(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.Options{Resources: []broker.Resource{
+		{ID: servertest.Resource, Name: "Example MCP server", Scopes: []string{"mcp:read"}, TokenFormat: "jwt", SigningAlg: "RS256"},
+	}})
+	s.Docs.Publish(client, refreshing)
+	token := signedIn(t, s)["access_token"].(string)
+	head, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
+	if err != nil || !strings.Contains(string(head), `"alg":"RS256"`) || !strings.Contains(string(head), `"typ":"at+jwt"`) {
+		t.Errorf("header %s (%v), want RS256 and at+jwt", head, err)
+	}
+	resp, err := http.Get(s.Issuer + "/jwks")
+	check(t, err)
+	defer resp.Body.Close()
+	var set struct {
+		Keys []struct{ Alg string }
+	}
+	check(t, json.NewDecoder(resp.Body).Decode(&set))
+	if len(set.Keys) != 2 || set.Keys[0].Alg == set.Keys[1].Alg {
+		t.Errorf("published keys = %+v, want ES256 and RS256", set.Keys)
+	}
+	if _, got, _ := introspect(t, s, "Example MCP server", servertest.Secret, token); got["active"] != true {
+		t.Errorf("introspection of an RS256 token: %v", got)
 	}
 }
 

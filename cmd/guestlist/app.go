@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,6 +61,7 @@ type app struct {
 	store   *bolt.Store
 	batch   *decisionlog.Batch
 	broker  *broker.Broker
+	keys    *keys.Keys
 	server  *server.Server
 	admin   http.Handler
 	loading sync.Mutex // one reload at a time, so that the newest wins
@@ -71,10 +73,12 @@ type app struct {
 // not load is an error here and changes nothing later.
 func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	a := &app{plan: p, log: log}
-	k, err := keys.Open(keys.Config{Dir: p.keysDir, Now: time.Now})
+	rs256 := slices.ContainsFunc(p.resources, func(r broker.Resource) bool { return r.SigningAlg == "RS256" })
+	k, err := keys.Open(keys.Config{Dir: p.keysDir, Now: time.Now, RS256: rs256})
 	if err != nil {
 		return nil, err
 	}
+	a.keys = k
 	people, err := signin.Open(signin.Config{File: p.people, Now: time.Now})
 	if err != nil {
 		return nil, err
@@ -194,6 +198,9 @@ func (a *app) status(context.Context) any {
 	}
 	if err := a.store.Healthy(); err != nil {
 		out["store_problem"] = err.Error()
+	}
+	if err := a.keys.Problem(); err != nil {
+		out["keys_problem"] = err.Error()
 	}
 	if err := a.batch.Failure(); err != nil {
 		out["log_problem"] = err.Error()

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -145,7 +146,7 @@ func New(t testing.TB, o Options) *Server {
 func (s *Server) assemble(o Options) {
 	t := s.t
 	var err error
-	s.Keys, err = keys.Open(keys.Config{Dir: filepath.Join(s.Dir, "keys"), Now: s.Clock.Now})
+	s.Keys, err = keys.Open(keys.Config{Dir: filepath.Join(s.Dir, "keys"), Now: s.Clock.Now, RS256: o.rs256()})
 	check(t, err)
 	s.WritePeople(Alice(), Bob())
 	people, err := signin.Open(signin.Config{File: s.peopleFile(), PerSource: o.SignIns, Now: s.Clock.Now})
@@ -198,6 +199,11 @@ func (o Options) secrets() map[string]server.Secret {
 		out[id] = sha256.Sum256([]byte(secret))
 	}
 	return out
+}
+
+// rs256 reports whether a resource asks for RS256.
+func (o Options) rs256() bool {
+	return slices.ContainsFunc(o.Resources, func(r broker.Resource) bool { return r.SigningAlg == "RS256" })
 }
 
 // Activate makes files the active policies; nil means the development starter.

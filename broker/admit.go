@@ -161,7 +161,7 @@ func (c *call) start() error {
 	c.input = c.baseInput(c.req.Facts)
 	d := c.ask(PhaseURL, nil)
 	if !d.Allowed {
-		if d.Reason == ReasonNoPolicyMatched && c.live {
+		if d.Unnamed && c.live {
 			c.prune(ReasonNoPolicyMatched, "no enabled policy matches the client any more")
 		}
 		return refusal(d)
@@ -248,7 +248,7 @@ func (c *call) proceed() error {
 	if bound != nil && bound.DocumentSHA256 != "" && !c.row.WithdrawnAt.IsZero() {
 		return Refuse(ReasonDocumentChanged, "the document was withdrawn or replaced by one that is refused, at %s", c.row.WithdrawnAt.UTC().Format(time.RFC3339))
 	}
-	p, err := cimd.ParseDocument(c.row.Published, c.id, cimd.ProfileCIMD)
+	p, err := c.b.reread.document(c.row.Published, c.id, cimd.ProfileCIMD)
 	if err != nil {
 		return &Error{Reason: ReasonServerTrouble, Err: err}
 	}
@@ -263,7 +263,7 @@ func (c *call) proceed() error {
 	d := c.ask(phase, &c.doc.Document)
 	c.out.Client, c.out.RedirectURI = c.row, c.req.Facts.RedirectURI
 	if !d.Allowed {
-		if d.Reason == ReasonNoPolicyMatched {
+		if d.Unnamed {
 			c.prune(ReasonNoPolicyMatched, "no enabled policy matches the client any more")
 		}
 		return refusal(d)

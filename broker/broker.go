@@ -65,6 +65,8 @@ type Broker struct {
 	mu     sync.RWMutex // held while a revision is swapped, so that policy and epoch are read together
 	policy Policy
 
+	reread reread
+
 	seenMu sync.Mutex
 	seen   map[string]string // client identifier to the revision it was found alive under
 }

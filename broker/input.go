@@ -170,18 +170,44 @@ func MembersBefore(p Phase) []string {
 }
 
 // PhaseJSON writes the input as policies of its phase see it: complete, and
-// without the members that the phase does not have yet.
+// without the members that the phase does not have yet. Members are sorted by
+// name.
 func (in Input) PhaseJSON() ([]byte, error) {
-	b, err := json.Marshal(in)
-	if err != nil {
-		return nil, err
+	out := phaseInput{
+		Client: in.Client, ClientID: in.ClientID, Clock: in.Clock, Contract: in.Contract, Facts: in.Facts, Issuer: in.Issuer,
+		Phase: in.Phase, Registration: in.Registration, Request: in.Request, Row: in.Row, Time: in.Time,
 	}
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(b, &m); err != nil {
-		return nil, err
+	if in.Phase != PhaseURL {
+		out.Effective, out.Provenance, out.Published, out.Redirects = &in.Effective, &in.Provenance, &in.Published, &in.Redirects
 	}
-	for _, k := range MembersBefore(in.Phase) {
-		delete(m, k)
+	if in.Phase != PhaseURL && in.Phase != PhaseDocument {
+		out.User = &in.User
 	}
-	return json.Marshal(m)
+	if in.Phase != PhaseURL && in.Phase != PhaseDocument && in.Phase != PhaseUser {
+		out.Grant, out.Now = &in.Grant, &in.Now
+	}
+	return json.Marshal(out)
+}
+
+// phaseInput is Input with its members sorted by name, those of later phases
+// nil until their phase.
+type phaseInput struct {
+	Client       ClientInput      `json:"client"`
+	ClientID     string           `json:"client_id"`
+	Clock        ClockInput       `json:"clock"`
+	Contract     string           `json:"contract"`
+	Effective    *Effective       `json:"effective,omitempty"`
+	Facts        map[string]any   `json:"facts"`
+	Grant        *GrantInput      `json:"grant,omitempty"`
+	Issuer       string           `json:"issuer"`
+	Now          *NowInput        `json:"now,omitempty"`
+	Phase        Phase            `json:"phase"`
+	Provenance   *ProvenanceInput `json:"provenance,omitempty"`
+	Published    *map[string]any  `json:"published,omitempty"`
+	Redirects    *[]cimd.Redirect `json:"redirects,omitempty"`
+	Registration Registration     `json:"registration"`
+	Request      RequestInput     `json:"request"`
+	Row          map[string]any   `json:"row"`
+	Time         time.Time        `json:"time"`
+	User         *UserInput       `json:"user,omitempty"`
 }

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -34,6 +35,39 @@ func TestPhaseJSONHasTheMembersOfItsPhase(t *testing.T) {
 		}
 		if g, w := slices.Sorted(maps.Keys(got)), slices.Sorted(slices.Values(want)); !slices.Equal(g, w) {
 			t.Errorf("%s: members %v, want %v", phase, g, w)
+		}
+	}
+}
+
+// TestPhaseJSONIsTheInput holds what is recorded to what policies were shown:
+// the same members with the same values, none renamed, swapped or lost.
+func TestPhaseJSONIsTheInput(t *testing.T) {
+	w := newWorld(t, func(c *broker.Config) { c.Facts = map[string]any{"freeze": true} })
+	asked := w.mustAdmit().asked
+	asked = append(asked, w.mustAdmit(person(nil)).asked...)
+	asked = append(asked, w.mustAdmit(func(r *broker.Request) {
+		person(nil)(r)
+		r.Refresh = &broker.Refresh{Grant: broker.GrantInput{RedirectHost: "grant.example"}, Now: broker.NowInput{GrantType: "refresh_token"}}
+	}).asked...)
+	for _, q := range asked {
+		q.Input.Row = map[string]any{"path": "/x"}
+		whole, err := json.Marshal(q.Input)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part, err := q.Input.PhaseJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got map[string]any
+		if err := errors.Join(json.Unmarshal(whole, &want), json.Unmarshal(part, &got)); err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range broker.MembersBefore(q.Input.Phase) {
+			delete(want, k)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("phase %s: PhaseJSON() = %s\nwant the members of %s", q.Input.Phase, part, whole)
 		}
 	}
 }

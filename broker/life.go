@@ -46,7 +46,7 @@ func (c *call) limits(d Decision) fetch.Limits {
 
 // fromStore judges the stored document again.
 func (c *call) fromStore(profile cimd.Profile) error {
-	p, err := cimd.ParseDocument(c.row.Published, c.id, profile)
+	p, err := c.b.reread.document(c.row.Published, c.id, profile)
 	if err != nil {
 		return fromCIMD(err)
 	}

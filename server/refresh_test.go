@@ -209,3 +209,47 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("token.revoked records = %+v, want one", r)
 	}
 }
+
+// TestWithdrawnEverywhere is the row of design §9: after the person ended the
+// grant, code exchange, refresh and introspection say no at once.
+func TestWithdrawnEverywhere(t *testing.T) {
+	t.Parallel()
+	s := withResources(t, nil)
+	b := s.Browser()
+	q := url.Values{"resource": {other}}
+	p := b.Play(s.Request(client, q))
+	_, tokens, _ := s.Token(s.Exchange(client, p, q))
+	waiting := b.Play(s.Request(client, q)) // a second grant, its code not yet redeemed
+	account := b.Get(s.Issuer + "/account")
+	b.Submit(account, "revoke_all", url.Values{"revoke_all": {"all"}})
+	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusBadRequest || answer["error"] != "invalid_grant" {
+		t.Errorf("refresh: %d %v", status, answer)
+	}
+	if status, answer, _ := s.Token(s.Exchange(client, waiting, q)); status != http.StatusBadRequest || answer["error"] != "invalid_grant" {
+		t.Errorf("code exchange: %d %v", status, answer)
+	}
+	if _, got, _ := introspect(t, s, "Other", "another long secret of the other", tokens["access_token"]); got["active"] != false {
+		t.Errorf("introspection: %v", got)
+	}
+}
+
+// TestPersonGone: a person who was disabled gets no new tokens.
+func TestPersonGone(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.Options{})
+	s.Docs.Publish(client, refreshing)
+	tokens := signedIn(t, s)
+	gone := servertest.Alice()
+	gone.Disabled = true
+	s.WritePeople(gone, servertest.Bob())
+	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusBadRequest || answer["error"] != "invalid_grant" {
+		t.Errorf("refresh of a disabled person: %d %v", status, answer)
+	}
+	if r := s.Records(store.RecordQuery{Reason: "person_gone"}); len(r) != 1 {
+		t.Errorf("person_gone records = %+v, want one", r)
+	}
+	s.WritePeople(servertest.Alice(), servertest.Bob())
+	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusOK {
+		t.Errorf("refresh after the person is back: %d %v", status, answer)
+	}
+}

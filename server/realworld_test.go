@@ -138,9 +138,13 @@ func (i *installation) token(s *servertest.Server, p servertest.Page) (int, map[
 	return status, answer
 }
 
-// next is its refresh request.
-func (i *installation) next(s *servertest.Server, token any) (int, map[string]any) {
-	return refresh(s, token, url.Values{"client_id": {i.id}})
+// next is its refresh request; some clients say once more what they want.
+func (i *installation) next(s *servertest.Server, token any, changes ...string) (int, map[string]any) {
+	form := url.Values{"client_id": {i.id}}
+	for at := 0; at < len(changes); at += 2 {
+		form.Set(changes[at], changes[at+1])
+	}
+	return refresh(s, token, form)
 }
 
 // back is its revocation request, with the hint that the libraries send.
@@ -313,11 +317,11 @@ func (i *installation) live(t *testing.T, s *servertest.Server, tokens map[strin
 		}
 		return tokens
 	}
-	for range 2 {
+	for _, changes := range [][]string{nil, {"scope", i.granted, "resource", servertest.Resource + "/"}} {
 		s.Clock.Advance(time.Hour)
 		before := tokens
 		var status int
-		status, tokens = i.next(s, before["refresh_token"])
+		status, tokens = i.next(s, before["refresh_token"], changes...)
 		if status != http.StatusOK || tokens["scope"] != i.granted || tokens["refresh_token"] == before["refresh_token"] {
 			t.Fatalf("refresh: %d %v, want a new pair with scope %q", status, tokens, i.granted)
 		}

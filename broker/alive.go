@@ -14,7 +14,8 @@ const maxSeen = 10_000
 // the policies changed since the client was last met, with the request as the
 // grant froze it. A client that is found expired, or that no policy matches
 // any more, is ended on u with a record; the caller commits u where it is not
-// empty. A client that a policy denies is not alive, and its row stays.
+// empty. A client that a policy denies, or names for other
+// requests only, is not alive, and its row stays.
 func (b *Broker) Alive(ctx context.Context, u Unit, requestID, clientID string, incarnation uint64, frozen RequestInput) (bool, error) {
 	c := &call{b: b, ctx: ctx, u: u, req: Request{RequestID: requestID, ClientID: clientID}, now: b.cfg.Now(), metrics: map[string]int64{}}
 	id, err := cimd.Parse(clientID)
@@ -37,7 +38,7 @@ func (b *Broker) Alive(ctx context.Context, u Unit, requestID, clientID string, 
 	}
 	c.input = c.baseInput(frozen)
 	d := c.ask(PhaseURL, nil)
-	if d.Reason == ReasonNoPolicyMatched {
+	if d.Unnamed {
 		c.prune(ReasonNoPolicyMatched, "no enabled policy matches the client any more")
 	}
 	if d.Allowed {

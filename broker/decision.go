@@ -56,6 +56,7 @@ type Decision struct {
 	Winner      []string                // several only at equal rank
 	Why         string                  // why the winner won
 	NearestMiss string                  // only with no_policy_matched
+	Unnamed     bool                    // only with no_policy_matched: so it is for every request at any hour, and the client's life ends
 	Denials     []decisionlog.Denial
 	Warnings    []decisionlog.Denial
 	Settings    Settings        // strict values until a policy matched

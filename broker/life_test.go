@@ -344,6 +344,19 @@ func TestPF12_ExpiredAndRefused(t *testing.T) {
 	}
 }
 
+// A stranger who asks for what no policy names must not end what others were
+// given (design §5).
+func TestAnotherRequestPrunesNobody(t *testing.T) {
+	w := newWorld(t)
+	first := w.mustAdmit()
+	w.policy.answer = elsewhere
+	o := w.admit()
+	w.refused(o, broker.ReasonNoPolicyMatched)
+	if row, found := w.row(); !found || row.Incarnation != first.Client.Incarnation || o.commits != 0 {
+		t.Errorf("row %v, %d commits, want the first life and none", found, o.commits)
+	}
+}
+
 func TestPF12_UnmatchedIsPruned(t *testing.T) {
 	w := newWorld(t)
 	first := w.mustAdmit()
@@ -440,6 +453,7 @@ func TestProceed(t *testing.T) {
 		{name: "PF-12 expired", world: func(w *world) { w.at(25 * hour) }, reason: broker.ReasonClientEnded, gone: true},
 		{name: "denied", world: func(w *world) { w.policy.answer = deny(broker.PhaseUser) }, reason: broker.ReasonPolicyDenied, phases: "user"},
 		{name: "PF-12 unmatched", world: func(w *world) { w.policy.answer = unmatched }, reason: broker.ReasonNoPolicyMatched, phases: "user", gone: true},
+		{name: "named for other requests", world: func(w *world) { w.policy.answer = elsewhere }, reason: broker.ReasonNoPolicyMatched, phases: "user"},
 		{name: "a damaged row", world: func(w *world) {
 			row := w.rows[clientID]
 			row.Published = []byte("{")

@@ -68,6 +68,8 @@ func (n *Negotiated) demands(s Settings, doc cimd.Document) {
 		n.fail(ReasonSettingsDemand, "the settings demand key authentication, which this server does not have yet")
 	case s.Require.SignedRequest:
 		n.fail(ReasonSettingsDemand, "the settings demand signed requests, which this server does not have yet")
+	case len(s.Require.ACR) > 0:
+		n.fail(ReasonSettingsDemand, "the settings demand one of the sign-in classes %q, which this server does not have yet", s.Require.ACR)
 	case s.Consent.Mode == "approval":
 		n.fail(ReasonSettingsDemand, "the settings demand approval by an operator, which this server does not have yet")
 	}

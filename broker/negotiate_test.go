@@ -235,6 +235,7 @@ func TestNegotiate(t *testing.T) {
 		{name: "settings demand DPoP", change: func(k *talk) { k.settings.Require.DPoP = true }, reason: broker.ReasonSettingsDemand},
 		{name: "settings demand a key", change: func(k *talk) { k.settings.Require.ClientAuth = true }, reason: broker.ReasonSettingsDemand},
 		{name: "settings demand signed requests", change: func(k *talk) { k.settings.Require.SignedRequest = true }, reason: broker.ReasonSettingsDemand},
+		{name: "settings demand a sign-in class", change: func(k *talk) { k.settings.Require.ACR = []string{"phr"} }, reason: broker.ReasonSettingsDemand},
 		{name: "settings demand approval", change: func(k *talk) { k.settings.Consent.Mode = "approval" }, reason: broker.ReasonSettingsDemand},
 	} {
 		t.Run(test.name, func(t *testing.T) {

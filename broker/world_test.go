@@ -445,7 +445,13 @@ func deny(phase broker.Phase) func(broker.Query, *broker.Decision) {
 
 // unmatched makes a policy name nobody.
 func unmatched(q broker.Query, d *broker.Decision) {
-	*d = broker.Decision{Phase: q.Input.Phase, Reason: broker.ReasonNoPolicyMatched, Settings: broker.StrictSettings(), NearestMiss: "p: another host"}
+	*d = broker.Decision{Phase: q.Input.Phase, Reason: broker.ReasonNoPolicyMatched, Settings: broker.StrictSettings(), NearestMiss: "p: another host", Unnamed: true}
+}
+
+// elsewhere makes a policy name the client for other requests only.
+func elsewhere(q broker.Query, d *broker.Decision) {
+	unmatched(q, d)
+	d.Unnamed = false
 }
 
 // trouble and gone are what the door of package fetch answers.

@@ -30,6 +30,7 @@ type decision struct {
 	terms   terms
 	known   bool // the settings could be evaluated in this phase
 
+	named   bool          // a policy that can admit names the client for other requests, or at another hour
 	guarded bool          // a denial of the guardrails
 	broken  error         // the first evaluation error
 	refused *broker.Error // the first refusal of the composition itself
@@ -141,20 +142,26 @@ func (d *decision) match(ctx context.Context) {
 // applies asks the extra condition; what is broken stays, so that its error
 // counts.
 func (d *decision) applies(ctx context.Context, m *match) bool {
-	if m.rules["applies"] == nil || m.mode == modeShadow {
+	r := m.rules["applies"]
+	if r == nil || m.mode == modeShadow {
 		return true
 	}
-	t, ok := d.ask(ctx, m, "applies")
-	if !ok || t == nil {
-		return !ok
-	}
-	b, isBool := t.Value.(ast.Boolean)
-	if !isBool {
-		r := m.rules["applies"]
-		d.broke(m, &evalError{r.at(r.line), errors.New("applies is neither true nor false")})
+	t, ok := d.ask(ctx, m, r.name)
+	if !ok {
 		return true
 	}
-	return bool(b)
+	if t != nil {
+		b, isBool := t.Value.(ast.Boolean)
+		if !isBool {
+			d.broke(m, &evalError{r.at(r.line), errors.New("applies is neither true nor false")})
+			return true
+		}
+		if bool(b) {
+			return true
+		}
+	}
+	d.named = d.named || m.ranks() && r.passing()
+	return false
 }
 
 // outranks orders two policies: positive when a ranks over b.

@@ -113,6 +113,39 @@ func TestNothingLoadedAdmitsNobody(t *testing.T) { // PF-02, PF-03
 	}
 }
 
+// A stranger chooses the request and the hour: neither may end a client that a
+// policy names (design §5).
+func TestOnlyLastingMissesLeaveTheClientUnnamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		rules   string
+		unnamed bool
+	}{
+		"request":             {"applies if startswith(input.request.source.ip, \"10.\")\n\n" + admits, false},
+		"request by a helper": {"applies if _inside\n\n_inside if \"b\" in input.request.scopes\n\n" + admits, false},
+		"request, else false": {"default applies := false\n\napplies if input.request.par\n\n" + admits, false},
+		"clock":               {"applies if input.clock.hour < 8\n\n" + admits, false},
+		"time":                {"applies if input.time > \"2027\"\n\n" + admits, false},
+		"identifier":          {"applies if input.client.port == \"1\"\n\n" + admits, true},
+		"facts":               {"applies if input.facts.open\n\n" + admits, true},
+		"constant":            {"applies := false\n\n" + admits, true},
+		"veto-only":           {"applies if input.request.par\n\nclient_ids := {\"" + example + "\"}\n", true},
+		"shadow":              {"mode := \"shadow\"\n\napplies if input.request.par\n\n" + admits, true},
+		"another client":      {"applies if input.request.par\n\nclient_ids := {\"https://app.example.com/x\"}\n\nsettings := {}\n", true},
+	} {
+		set := load(t, one(c.rules))
+		for _, phase := range []broker.Phase{broker.PhaseURL, broker.PhaseUser, broker.PhaseRefresh} {
+			d := decide(t, set, example, phase)
+			refused(t, d, broker.ReasonNoPolicyMatched)
+			if d.Unnamed != c.unnamed {
+				t.Errorf("%s, phase %s: Unnamed = %v, want %v", name, phase, d.Unnamed, c.unnamed)
+			}
+		}
+	}
+	if d := decide(t, load(t, one(admits)), example, broker.PhaseURL); d.Unnamed {
+		t.Error("Unnamed = true for a client that is admitted")
+	}
+}
+
 func TestExpiredRowsDoNotMatch(t *testing.T) {
 	rows := func(expires string) files {
 		return files{"p.rego": "package admission.policies.p\n\nclient_ids_from := data.l.hosts\n\nsettings := {}\n",

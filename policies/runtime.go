@@ -72,6 +72,14 @@ func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (
 // at names file and line.
 func (r *rule) at(line int) string { return fmt.Sprintf("%s:%d", r.file, line) }
 
+// passing reports whether the rule reads what is another in the next request.
+// A stranger chooses much of that, so it must not end what others were given.
+func (r *rule) passing() bool {
+	return slices.ContainsFunc([]string{"request", "time", "clock"}, func(member string) bool {
+		return slices.Contains(r.fields, fieldOf(member))
+	})
+}
+
 // evalError is a failed evaluation with its place.
 type evalError struct {
 	at  string

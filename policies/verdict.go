@@ -66,7 +66,7 @@ func (d *decision) verdict() {
 	case d.refused != nil && d.refused.Reason == broker.ReasonClientIDMalformed:
 		o.Reason, o.Detail = d.refused.Reason, cause(d.refused)
 	case len(d.winners) == 0:
-		o.Reason = broker.ReasonNoPolicyMatched
+		o.Reason, o.Unnamed = broker.ReasonNoPolicyMatched, !d.named
 		o.NearestMiss = d.nearestMiss()
 		o.Detail = o.NearestMiss
 	case d.refused != nil:

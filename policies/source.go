@@ -33,7 +33,8 @@ type sourceFile struct {
 func (s *source) name(f sourceFile) string { return s.label + f.path }
 
 // readSource reads .rego files, data.json, data.yaml and data.yml. Names that
-// begin with a dot are left out, as are directories behind symbolic links.
+// begin with a dot are left out. A symbolic link to a directory is a fault: the
+// walk does not follow it, and a missing denial would make nobody suspicious.
 func readSource(root fs.FS, label string, out *report) *source {
 	s := &source{label: label}
 	if root == nil {
@@ -51,6 +52,13 @@ func readSource(root fs.FS, label string, out *report) *source {
 		}
 		if d.IsDir() {
 			return nil
+		}
+		if d.Type()&fs.ModeSymlink != 0 {
+			if info, err := fs.Stat(root, name); err != nil || info.IsDir() {
+				out.fail(s.label+name, 0, "directory_link", "put the directory itself there, or links to its files",
+					"the link leads to a directory or nowhere, so denials in it would be missing")
+				return nil
+			}
 		}
 		s.read(root, name, out)
 		return nil

@@ -3,6 +3,7 @@ package decisionlog
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -94,7 +95,7 @@ func (b *Batch) summarised(r Record) bool {
 	if r.Outcome != OutcomeRefused || r.Source == "" || guarded(r) {
 		return false
 	}
-	k := likeness{r.Source, r.Reason}
+	k := likeness{subscriber(r.Source), r.Reason}
 	n := b.like[k]
 	if n > -b.cfg.Window && n <= 0 {
 		b.like[k] = n - 1
@@ -118,6 +119,18 @@ func (b *Batch) summarised(r Record) bool {
 	s.Count++
 	s.LastRequestID = r.RequestID
 	return true
+}
+
+// subscriber is the network that one stranger is assumed to hold: an IPv4
+// address or an IPv6 /64, out of which every refusal could come from another
+// address.
+func subscriber(source string) string {
+	a, err := netip.ParseAddr(source)
+	if err != nil || !a.Is6() || a.Is4In6() {
+		return source
+	}
+	p, _ := a.Prefix(64) // an IPv6 address has one
+	return p.String()
 }
 
 // guarded reports whether a refusal must never be summarised (design §6).

@@ -210,6 +210,32 @@ func TestBatchSummarisesAFlood(t *testing.T) {
 	})
 }
 
+// One subscriber has a whole IPv6 /64 to send refusals from.
+func TestBatchSummarisesByNetwork(t *testing.T) {
+	for name, test := range map[string]struct {
+		source func(int) string
+		want   int
+	}{
+		"one /64":   {func(i int) string { return fmt.Sprintf("2001:db8::%x", i+1) }, 65},
+		"many /64s": {func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i) }, 200},
+		"many IPv4": {func(i int) string { return fmt.Sprintf("192.0.2.%d", i) }, 200},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &writes{}
+			b := batch(t, w, 0)
+			for i := range 200 {
+				if err := b.Add(decisionlog.Record{RequestID: fmt.Sprint(i), Outcome: decisionlog.OutcomeRefused, Reason: "no_policy_matched", Source: test.source(i)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.Close(t.Context())
+			if got := len(w.all()); got != test.want {
+				t.Errorf("%s: %d records of 200 refusals, want %d", name, got, test.want)
+			}
+		})
+	}
+}
+
 // memory is a log in memory.
 type memory struct {
 	mu       sync.Mutex

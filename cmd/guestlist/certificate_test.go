@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	stdlog "log"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -67,6 +68,7 @@ func newTLSSite(t *testing.T, p testPair) *tlsSite {
 	}
 	s.address = l.Addr().String()
 	public := httpServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "ok") }))
+	public.ErrorLog = stdlog.New(connectionLog{zerolog.New(s.log)}, "", 0)
 	done := make(chan error, 1)
 	go func() { done <- running{public: l, certificate: c}.servePublic(public) }()
 	t.Cleanup(func() {
@@ -216,6 +218,13 @@ func TestTLSVersions(t *testing.T) {
 		_, err := s.dial(&tls.Config{MinVersion: version, MaxVersion: version})
 		if (err == nil) != ok {
 			t.Errorf("dial with %s = %v, want ok %v", tls.VersionName(version), err, ok)
+		}
+	}
+	// What anybody can cause is for debugging; the rest is a warning.
+	stdlog.New(connectionLog{zerolog.New(s.log)}, "", 0).Print("http: Accept error")
+	for _, want := range []string{`{"level":"debug","event":"http.trouble","message":"http: TLS handshake error`, `{"level":"warn","event":"http.trouble","message":"http: Accept error"}`} {
+		if !strings.Contains(s.logged(), want) {
+			t.Errorf("log has no %s\n%s", want, s.logged())
 		}
 	}
 }

@@ -145,7 +145,7 @@ func (r running) until(ctx context.Context) error {
 		waits = append(waits, r.app.export(ctx, s.name, s.w))
 	}
 	go r.app.sweep(ctx)
-	go r.app.reloadOn(ctx, r.watch)
+	r.app.reloadOn(ctx, r.watch)
 	if r.app.plan.insecure {
 		log.Warn().Str("event", "server.insecure").Msg("development switches are on: loopback only, nothing here is safe for strangers")
 	}
@@ -204,19 +204,21 @@ func httpServer(h http.Handler) *http.Server {
 }
 
 // reloadOn reloads the policies on SIGHUP and, when dir is set, when
-// something in it changed.
+// something in it changed, from its return until ctx is done.
 func (a *app) reloadOn(ctx context.Context, dir string) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	changed := watchDir(ctx, dir, a.log)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hup:
-		case <-changed:
+	go func() {
+		defer signal.Stop(hup)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hup:
+			case <-changed:
+			}
+			a.reload(ctx) // its outcome is logged and in the status
 		}
-		a.reload(ctx) // its outcome is logged and in the status
-	}
+	}()
 }

@@ -3,6 +3,8 @@ package grants
 import (
 	"bytes"
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ory/fosite"
+	"golang.org/x/crypto/chacha20poly1305"
 
 	"guestlist/broker"
 	"guestlist/store"
@@ -229,9 +232,31 @@ func TestSealedAnswerOpensWithTheTokenAlone(t *testing.T) {
 		"grant": "g", "client": "c", "secret of the engine": string(newEngine(t).base.GlobalSecret),
 		"another token": secret(), "the token and a blank": token + " ",
 	}
+	place := place(row.Hash, row.Successor, row.GrantID, row.ClientID)
+	opens := func(key []byte) bool {
+		aead, err := chacha20poly1305.NewX(key)
+		if err != nil {
+			return false
+		}
+		_, err = aead.Open(nil, sealed[:24], sealed[24:], place)
+		return err == nil
+	}
+	derive := func(from string) []byte {
+		key, err := hkdf.Key(sha256.New, []byte(from), nil, "guestlist refresh answer 1", 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	if !opens(derive(token)) {
+		t.Error("the token does not give the key")
+	}
 	for name, key := range have {
 		if a, err := openAnswer(key, row); err == nil {
 			t.Errorf("openAnswer with %s = %+v, want an error", name, a)
+		}
+		if opens(derive(key)) || opens([]byte(key)) {
+			t.Errorf("%s gives the key", name)
 		}
 	}
 	again, err := sealAnswer(token, next, answer{Token: Token{RefreshToken: "successor"}})

@@ -49,14 +49,14 @@ func (e *Engine) findJWT(ctx context.Context, u store.Unit, token string) (store
 		ExpiresAt int64  `json:"exp"`
 		ID        string `json:"jti"`
 	}
-	if json.Unmarshal(payload, &c) != nil || c.ID == "" {
+	if json.Unmarshal(payload, &c) != nil {
 		return store.Access{}, false, nil
 	}
 	a, found, err := u.Access(ctx, AccessKey(c.ID))
 	if err != nil {
 		return store.Access{}, false, unavailable("read access token", err)
 	}
-	if !found || a.Format != formatJWT || a.TokenID != c.ID || a.ClientID != c.ClientID || a.ExpiresAt.Unix() != c.ExpiresAt {
+	if !found || a.Format != formatJWT || a.ClientID != c.ClientID || a.ExpiresAt.Unix() != c.ExpiresAt {
 		return store.Access{}, false, nil
 	}
 	return a, true, nil

@@ -322,3 +322,17 @@ func TestReuseOfAnOldTokenOfALongFamily(t *testing.T) {
 		t.Errorf("CheckRefresh = %+v, want reused", h)
 	}
 }
+
+// The answer does not depend on what a process's clock knows beside the
+// instant: a zone, and the reading of a clock of its own.
+func TestTheAnswerIsTheSameWhateverTheClock(t *testing.T) {
+	f := newFixture(t)
+	f.clock.t = time.Now().In(time.FixedZone("east", 3600))
+	r := goodCode()
+	r.Grant.ExpiresAt = f.clock.t.Add(time.Hour)
+	first := f.desk().start(r, refreshTerms())
+	second := f.desk().must(first.RefreshToken, refreshTerms())
+	if got := f.desk().must(first.RefreshToken, refreshTerms()); got != second {
+		t.Errorf("repeat = %+v, want %+v", got, second)
+	}
+}

@@ -76,6 +76,9 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 		if err != nil {
 			return s.denied(u, v, h.Grant, a, err)
 		}
+		if err := stillAllowed(a, x.Auth); err != nil {
+			return err
+		}
 		if tok, err = s.cfg.Grants.Rotate(ctx, u, x, h, a.Client, s.terms(a)); err != nil {
 			return err
 		}

@@ -116,7 +116,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	if err != nil {
 		return err
 	}
-	engine, err := grants.New(grants.Config{Issuer: p.issuer, Signer: k, Now: time.Now, CodeTTL: p.lifetimes.Code})
+	engine, err := grants.New(grants.Config{Issuer: p.issuer, Signer: k, Now: time.Now, CodeTTL: p.lifetimes.Code, Fetch: door})
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 func offer(resources []broker.Resource) broker.Offer {
 	return broker.Offer{
 		GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"},
-		AuthMethods: []string{"none"}, Resources: resources,
+		AuthMethods: grants.AuthMethods(), SigningAlgs: grants.SigningAlgs(), Resources: resources,
 	}
 }
 

@@ -393,6 +393,37 @@ func TestCU06JWKSURI(t *testing.T) {
 	}
 }
 
+// TestCU16NoKeysForWhatHasEnded: no key is fetched for a grant or a client that
+// is over; the client hears what everybody hears.
+func TestCU16NoKeysForWhatHasEnded(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.Options{Policy: keyedPolicy(`"client_ttl": "2h",`)})
+	k := servertest.NewClientKey(t, "ES256", "a")
+	s.Docs.Publish(client, keyedDocument(map[string]any{"jwks_uri": keyedSet}))
+	served(s, "max-age=60", k)
+	given, kept := keyedTokens(t, s, k, client), keyedTokens(t, s, k, client)
+	back := func() int {
+		form := keyedRefresh(given, client, s.Assertion(k, client, nil, nil))
+		form.Set("token", form.Get("refresh_token"))
+		return send(t, http.MethodPost, s.Issuer+"/revoke", form.Encode(), formHeader()).Status
+	}
+	if status := back(); status != http.StatusOK {
+		t.Fatalf("revoke: %d", status)
+	}
+	s.Clock.Advance(time.Hour)
+	if status := back(); status != http.StatusOK {
+		t.Errorf("revoke again: %d, want 200", status)
+	}
+	again := post(t, s, keyedRefresh(given, client, s.Assertion(k, client, nil, nil)), nil)
+	wantJSON(t, s, again, http.StatusBadRequest, "invalid_grant", broker.ReasonGrantEnded)
+	s.Clock.Advance(time.Hour)
+	late := post(t, s, keyedRefresh(kept, client, s.Assertion(k, client, nil, nil)), nil)
+	wantJSON(t, s, late, http.StatusBadRequest, "invalid_grant", broker.ReasonClientEnded)
+	if hits := s.Docs.Hits(keyedSet); hits != 1 {
+		t.Errorf("%d fetches of keys, want the first alone", hits)
+	}
+}
+
 // TestF11KeysThatMayNotBe is F11, B4, B42, SO-15: what a jwks_uri must not
 // serve, each one answer to strangers.
 func TestF11KeysThatMayNotBe(t *testing.T) {

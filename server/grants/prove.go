@@ -22,19 +22,23 @@ import (
 // nothing.
 //
 // The keys are those of the client as it is stored, or those its stored
-// jwks_uri serves: they may be fetched here, the document never is. A fault is
+// jwks_uri serves: they may be fetched here, the document never is, and neither
+// for a grant or client that has ended (grant_ended, client_ended). A fault is
 // client_authentication_failed, a jti that was used before
 // assertion_replayed.
 func (e *Engine) prove(ctx context.Context, u store.Unit, g store.Grant, auth ClientAuth) error {
 	if auth.Method != methodKey {
 		return nil
 	}
+	if !g.EndedAt.IsZero() {
+		return broker.Refuse(broker.ReasonGrantEnded, "the grant has ended; no key is looked at for it")
+	}
 	client, found, err := u.Client(ctx, auth.ClientID)
 	switch {
 	case err != nil:
 		return unavailable("read client", err)
 	case !found || client.Expired(e.now()):
-		return refuseClient("the client has ended, and its keys with it")
+		return broker.Refuse(broker.ReasonClientEnded, "the client has ended, and its keys with it")
 	case !slices.Contains(client.Document.AuthMethods(), methodKey):
 		return refuseClient("the client's document does not offer %s any more", methodKey)
 	}

@@ -77,7 +77,7 @@ func (e *Engine) revocable(ctx context.Context, u store.Unit, auth ClientAuth, c
 	case found && !grant.Admits(auth.Method):
 		return store.Grant{}, false, refuseClient("the grant was made with another authentication method")
 	}
-	if found {
+	if found && grant.Live(e.now()) { // else nothing will happen
 		if err := e.prove(ctx, u, grant, auth); err != nil {
 			return store.Grant{}, false, err
 		}

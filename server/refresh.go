@@ -76,6 +76,9 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 		if err != nil {
 			return s.denied(u, v, h.Grant, a, err)
 		}
+		if ttl := a.Decision.Settings.RefreshToken.TTL.Std(); !s.cfg.Now().Before(h.Grant.CreatedAt.Add(ttl)) {
+			return broker.Refuse(broker.ReasonRefreshExpired, "settings now end a grant %s after it was made", a.Decision.Settings.RefreshToken.TTL)
+		}
 		if tok, err = s.cfg.Grants.Rotate(ctx, u, x, h, a.Client, s.terms(a)); err != nil {
 			return err
 		}

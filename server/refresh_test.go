@@ -184,6 +184,29 @@ func TestRefreshUnderPolicy(t *testing.T) {
 	step("policy back", wide, "")
 }
 
+// TestShorterRefreshLife: settings that shorten refresh_token.ttl end older
+// families at their next refresh.
+func TestShorterRefreshLife(t *testing.T) {
+	t.Parallel()
+	policy := func(ttl string) map[string]string {
+		return map[string]string{"p.rego": "# METADATA\n# title: Example\n# authors: [Team <team@corp.example>]\npackage admission.policies.example\n\n" +
+			"client_ids := {\"" + client + "\"}\n\nsettings := {\"scopes\": {\"ceiling\": [\"mcp:read\"]}, \"redirect\": {\"loopback\": true}, " +
+			"\"grant_types\": [\"authorization_code\", \"refresh_token\"], \"refresh_token\": {\"issue\": true, \"ttl\": \"" + ttl + "\", \"idle\": \"" + ttl + "\"}}\n"}
+	}
+	s := servertest.New(t, servertest.Options{Policy: policy("7d")})
+	s.Docs.Publish(client, refreshing)
+	tokens := signedIn(t, s)
+	s.Clock.Advance(time.Hour)
+	check(t, s.Activate(policy("1h")))
+	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusBadRequest || answer["error"] != "invalid_grant" {
+		t.Errorf("an hour after consent, with a life of an hour: %d %v", status, answer)
+	}
+	check(t, s.Activate(policy("2h")))
+	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusOK {
+		t.Errorf("with a life of two hours: %d %v", status, answer)
+	}
+}
+
 // TestRevoke is X19, G-20, B39: by possession, with the document host away
 // and the client row gone.
 func TestRevoke(t *testing.T) {

@@ -67,10 +67,7 @@ func (d *decision) settings(ctx context.Context, m *match) (partial, bool) {
 		return nil, false
 	}
 	if t == nil {
-		if m.kind == kindGuardrails {
-			return nil, true
-		}
-		d.broke(m, &evalError{r.at(r.line), errors.New("settings is undefined for this request; give it a default")})
+		d.broke(m, &evalError{r.at(r.line), errors.New(r.name + " is undefined for this request; give it a default")})
 		return nil, false
 	}
 	v, err := fromTerm(t)

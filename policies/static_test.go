@@ -176,6 +176,7 @@ func TestListsAreReadStrictly(t *testing.T) {
 		{"query", `{"path": "/x?y"}`, "no query"},
 		{"not an object", `"x"`, "a row is an object"},
 		{"twice", `{"path": "/x"}, {"path": "/x"}`, "listed twice"},
+		{"equal rank", `{"path": "/*/y"}, {"path": "/x/*", "settings": {"client_ttl": "1d"}}`, "path /x/* matches what /*/y matches, at equal rank"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -97,7 +98,7 @@ func (r *rule) eval(ctx context.Context, input *ast.Term, b *budget) (*ast.Term,
 	}
 	defer r.rt.store.Abort(ctx, txn)
 	q := topdown.NewQuery(r.body).WithCompiler(r.rt.compiler).WithStore(r.rt.store).WithTransaction(txn).
-		WithCancel(b).WithStrictBuiltinErrors(true)
+		WithCancel(b).WithStrictBuiltinErrors(true).WithMetrics(metrics.NoOp())
 	if input != nil {
 		q = q.WithInput(input)
 	}

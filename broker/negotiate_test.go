@@ -376,7 +376,7 @@ func TestNegotiateNeverWidens(t *testing.T) {
 		}
 		within(t, "scopes", n.Effective.Scopes, asked, s.Scopes.Ceiling)
 		if k.doc.Scope != nil && s.Scopes.Document == "intersect" {
-			within(t, "scopes", n.Effective.Scopes, strings.Fields(*k.doc.Scope))
+			within(t, "scopes", n.Effective.Scopes, asked, strings.Fields(*k.doc.Scope))
 		}
 		var offered []string
 		for _, r := range k.offer.Resources {

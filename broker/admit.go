@@ -170,12 +170,23 @@ func (c *call) start() error {
 		return err
 	}
 	err := c.judge()
-	if err != nil && c.live && c.row.DocumentSHA256 != c.doc.SHA256 {
+	if err != nil && c.live && c.row.DocumentSHA256 != c.doc.SHA256 && c.blamesDocument(err) {
 		// The host has published another document. It is not stored, since it
 		// was refused; the one before must not outlive it by the host's trouble.
 		c.endUsability()
 	}
 	return err
+}
+
+// blamesDocument reports whether a refusal is about the new document and not
+// about the request: a stranger's faulty request must not wear out a client.
+func (c *call) blamesDocument(err error) bool {
+	reason := ReasonOf(err)
+	if reason == ReasonRedirectMismatch {
+		_, _, before := cimd.MatchRedirect(c.row.Document.RedirectURIs, c.req.RedirectURI)
+		return before
+	}
+	return !redirectable(reason) && (c.req.Fault == nil || reason != c.req.Fault.Reason)
 }
 
 // judge asks about the document in hand and stages the client.

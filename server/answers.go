@@ -61,6 +61,7 @@ var answers = map[broker.Reason]answer{
 	broker.ReasonGrantTypeNotAllowed:  {http.StatusBadRequest, "", "unauthorized_client", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonClientAuthFailed:     {http.StatusBadRequest, "", "invalid_client", http.StatusUnauthorized, zerolog.InfoLevel},
 	broker.ReasonClientEnded:          {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
+	broker.ReasonDocumentTooOld:       {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonDocumentChanged:      {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonCodeUnknown:          {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonGrantSpent:           {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.WarnLevel},

@@ -113,6 +113,9 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, v *visit, w
 	cookie, session := signin.NewSession(s.cfg.Now(), who, s.cfg.Lifetimes.Session)
 	v.subject = s.cfg.Keys.Pseudonym(who.Username)
 	err := s.step(r.Context(), func(u store.Unit) error {
+		if old, err := r.Cookie(sessionCookie); err == nil {
+			u.EndSession(signin.SessionHash(old.Value)) // whoever was signed in here before is not any more
+		}
 		u.PutSession(session)
 		u.Append(s.note(v, "person.signed_in", decisionlog.OutcomeGranted))
 		return nil

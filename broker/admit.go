@@ -178,17 +178,6 @@ func (c *call) start() error {
 	return err
 }
 
-// blamesDocument reports whether a refusal is about the new document and not
-// about the request: a stranger's faulty request must not wear out a client.
-func (c *call) blamesDocument(err error) bool {
-	reason := ReasonOf(err)
-	if reason == ReasonRedirectMismatch {
-		_, _, before := cimd.MatchRedirect(c.row.Document.RedirectURIs, c.req.RedirectURI)
-		return before
-	}
-	return !redirectable(reason) && (c.req.Fault == nil || reason != c.req.Fault.Reason)
-}
-
 // judge asks about the document in hand and stages the client.
 func (c *call) judge() error {
 	if err := c.matchRedirect(); err != nil {

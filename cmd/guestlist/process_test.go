@@ -305,6 +305,29 @@ func TestBrokenPolicies(t *testing.T) {
 	}
 }
 
+// TestEmptiedDirectory: a watched directory in which no policy is left changes
+// nothing by itself; an operator's SIGHUP puts it in force.
+func TestEmptiedDirectory(t *testing.T) {
+	s := newSite(t)
+	p := s.serve()
+	if err := os.Remove(filepath.Join(s.dir, "policies", "example.rego")); err != nil {
+		t.Fatal(err)
+	}
+	p.find(p.errs, "there is no policy left", "\n")
+	if resp, body := s.alice().get(s.authorizeLink()); resp.StatusCode != http.StatusOK {
+		t.Errorf("after the file was removed: %d\n%s", resp.StatusCode, body)
+	}
+	p.cmd.Process.Signal(syscall.SIGHUP)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if resp, _ := s.alice().get(s.authorizeLink()); resp.StatusCode == http.StatusForbidden {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("SIGHUP did not put the empty directory in force within 10 s")
+		}
+	}
+}
+
 // TestSIGHUPReloads applies a change when nothing is watched.
 func TestSIGHUPReloads(t *testing.T) {
 	s := newSite(t)

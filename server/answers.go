@@ -111,7 +111,7 @@ var helps = map[broker.PublicReason]help{
 	broker.PublicRequestInvalid: {
 		"The request is not valid",
 		"The application sent a request that cannot be followed, or this page was opened twice or too late.",
-		[]string{"Go back to the application and start again.",
+		[]string{"Go back to the application and start again. If this page comes back, allow cookies for this server.",
 			"If you write the application: use response_type=code, PKCE with S256, a redirect_uri from your document, and each parameter once."},
 	},
 	broker.PublicSignInRequired: {

@@ -97,7 +97,7 @@ func recordTable(records []json.RawMessage) (table, error) {
 			t.rows = append(t.rows, visibleRow("-", fmt.Sprintf("record %d", r.Seq), "unreadable", r.Error, "", ""))
 			continue
 		}
-		t.rows = append(t.rows, visibleRow(stamp(r.Timestamp), r.Event, counted(r), r.Reason, clientOf(r), r.RequestID))
+		t.rows = append(t.rows, visibleRow(stampColumn(r.Timestamp), r.Event, counted(r), r.Reason, clientOf(r), r.RequestID))
 	}
 	return t, nil
 }

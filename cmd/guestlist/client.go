@@ -42,7 +42,7 @@ func clientListCommand(server *serverFlags) *cobra.Command {
 				return err
 			}
 			for _, row := range page.Clients {
-				t.rows = append(t.rows, visibleRow(row.ID, row.Document.ClientName, strings.Join(row.Policy, ", "), state(row), stamp(row.ExpiresAt)))
+				t.rows = append(t.rows, visibleRow(row.ID, row.Document.ClientName, strings.Join(row.Policy, ", "), state(row), stampColumn(row.ExpiresAt)))
 				t.values = append(t.values, row)
 			}
 			if after = page.Next; after == "" {

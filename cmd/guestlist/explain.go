@@ -238,3 +238,6 @@ func (p *page) denial(kind string, d decisionlog.Denial) {
 
 // stamp writes a time as records have it.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// stampColumn writes a time to the millisecond, for columns that line up.
+func stampColumn(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

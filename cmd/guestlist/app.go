@@ -61,6 +61,7 @@ type app struct {
 	batch   *decisionlog.Batch
 	broker  *broker.Broker
 	keys    *keys.Keys
+	people  *signin.People
 	server  *server.Server
 	admin   http.Handler
 	loading sync.Mutex // one reload at a time, so that the newest wins
@@ -81,6 +82,10 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	people, err := signin.Open(signin.Config{File: p.people, Now: time.Now})
 	if err != nil {
 		return nil, err
+	}
+	a.people = people
+	if people.Count() == 0 {
+		log.Warn().Str("event", "people.none").Str("file", p.people).Msg("nobody can sign in. Remedy: guestlist person add NAME --password-stdin --config FILE")
 	}
 	door, err := fetch.New(fetch.Config{RootCAs: p.roots, InsecureHostMap: p.hostMap, Timeout: p.timeout, Now: time.Now})
 	if err != nil {
@@ -150,6 +155,7 @@ func (a *app) status(context.Context) any {
 	out := map[string]any{
 		"issuer": a.plan.issuer, "insecure": a.plan.insecure, "revision": a.broker.Revision(), "policies": a.plan.source,
 		"store": filepath.Base(a.plan.storePath), "admit": !a.plan.admitOff, "advertise": !a.plan.hidden,
+		"people": a.people.Count(),
 	}
 	if p := a.problem.Load(); p != nil {
 		out["policy_problem"] = *p
@@ -159,6 +165,9 @@ func (a *app) status(context.Context) any {
 	}
 	if err := a.keys.Problem(); err != nil {
 		out["keys_problem"] = err.Error()
+	}
+	if err := a.people.Problem(); err != nil {
+		out["people_problem"] = err.Error()
 	}
 	if err := a.batch.Failure(); err != nil {
 		out["log_problem"] = err.Error()

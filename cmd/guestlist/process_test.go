@@ -275,6 +275,10 @@ func TestBrokenPolicies(t *testing.T) {
 			t.Errorf("line %q does not say %q", line, want)
 		}
 	}
+	stdout, _, exit := output(t, "status", "--config", s.config)
+	if exit != exitFindings || !strings.Contains(stdout, "policy_problem") || !strings.Contains(stdout, "denny") {
+		t.Errorf("status while the directory is broken: exit %d\n%s", exit, stdout)
+	}
 	if resp, body := s.alice().play(link); resp.Header.Get("Location") == "" {
 		t.Errorf("while the directory is broken: %d\n%s", resp.StatusCode, body)
 	}
@@ -293,6 +297,9 @@ func TestBrokenPolicies(t *testing.T) {
 	// PF-12: the client that no policy names any more is gone, with a record.
 	if got := s.audit("--event", "client.pruned"); len(got) != 1 {
 		t.Errorf("client.pruned records = %v, want one", got)
+	}
+	if _, _, exit := output(t, "status", "--config", s.config, "-o", "json"); exit != 0 {
+		t.Errorf("status of a mended server: exit %d", exit)
 	}
 	if stdout, _, _ := output(t, "client", "list", "--config", s.config, "-o", "ndjson"); strings.TrimSpace(stdout) != "" {
 		t.Errorf("client list = %s, want none", stdout)

@@ -87,7 +87,11 @@ func (c *call) recordAnswer(r *decisionlog.Record, err error) error {
 	}
 	put(&r.Input, c.input.phased())
 	if d.Matched() {
-		put(&r.Settings, d.Settings)
+		if d.Written != nil {
+			r.Keep(&r.Settings, d.Written)
+		} else {
+			put(&r.Settings, d.Settings)
+		}
 		if d.Phase != PhaseURL {
 			put(&r.Effective, d.Effective)
 		}

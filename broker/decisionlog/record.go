@@ -69,7 +69,7 @@ type Record struct {
 	Input  json.RawMessage `json:"input,omitempty"`  // policy input of the last phase
 	Result json.RawMessage `json:"result,omitempty"` // policy result of the last phase
 
-	made []json.RawMessage // what Set wrote
+	made []json.RawMessage // what Set and Keep wrote
 }
 
 // Set writes v as JSON into a raw member of r. Seal stores it as it stands,
@@ -80,9 +80,15 @@ func (r *Record) Set(member *json.RawMessage, v any) error {
 	if err != nil {
 		return err
 	}
-	*member = b
-	r.made = append(r.made, b)
+	r.Keep(member, b)
 	return nil
+}
+
+// Keep is Set for bytes that json.Marshal made before, not empty. It does not
+// check that.
+func (r *Record) Keep(member *json.RawMessage, marshalled json.RawMessage) {
+	*member = marshalled
+	r.made = append(r.made, marshalled)
 }
 
 // Phase is what the policies said in one phase of an admission.

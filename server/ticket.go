@@ -116,8 +116,30 @@ func (t ticket) fits(req broker.Request) bool {
 	if req.RedirectURI != nil {
 		t.RedirectURI, t.Facts.RedirectURI = *req.RedirectURI, *req.RedirectURI
 	}
+	const room = maxTicket*3/4 - 800
+	if ticketBytes+6*t.textBytes() <= room {
+		return true
+	}
 	b, err := json.Marshal(t)
-	return err == nil && len(b)+800 <= maxTicket*3/4
+	return err == nil && len(b) <= room
+}
+
+// ticketBytes is more than a ticket takes in JSON with all texts empty.
+const ticketBytes = 1000
+
+// textBytes is the length of all texts of unbounded length. JSON takes six
+// bytes for one at most, quotes and comma of a list's entry counted apart.
+func (t ticket) textBytes() int {
+	n := len(t.ID) + len(t.ClientID) + len(t.Document) + len(t.RedirectURI) + len(t.State) + len(t.Challenge) + len(t.Person)
+	f := t.Facts
+	n += len(f.RedirectURI) + len(f.ResponseType) + len(f.GrantType) + len(f.Source.IP) + len(f.Source.UserAgent)
+	n += len(f.Redirect.Kind) + len(f.Redirect.Host) + len(f.Redirect.Relation)
+	for _, list := range [][]string{t.Scopes, f.Scopes, f.Resources, f.Prompt} {
+		for _, text := range list {
+			n += len(text) + 1
+		}
+	}
+	return n
 }
 
 // unseal reads a ticket that this browser was given and that still waits.

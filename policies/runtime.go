@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -37,6 +38,7 @@ type rule struct {
 	constant bool           // reads no input
 	fields   []int          // of broker.Input that it reads, in order
 	lines    map[string]int // line of the rule by the code of its denial, where it is literal
+	last     atomic.Pointer[recalled]
 }
 
 // answer is the variable that holds the value of a rule.

@@ -170,7 +170,7 @@ func (c *call) start() error {
 		return err
 	}
 	err := c.judge()
-	if err != nil && c.live && c.row.DocumentSHA256 != c.doc.SHA256 {
+	if err != nil && c.live && c.row.DocumentSHA256 != c.doc.SHA256 && c.blamesDocument(err) {
 		// The host has published another document. It is not stored, since it
 		// was refused; the one before must not outlive it by the host's trouble.
 		c.endUsability()

@@ -68,7 +68,7 @@ type Broker struct {
 	reread reread
 
 	seenMu sync.Mutex
-	seen   map[string]string // client identifier to the revision it was found alive under
+	seen   map[sighting]time.Time // until when it need not be asked again
 }
 
 // New checks cfg. Until the first Activate every admission is refused.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"guestlist/broker/cimd"
@@ -61,6 +62,7 @@ type Decision struct {
 	Denials     []decisionlog.Denial
 	Warnings    []decisionlog.Denial
 	Settings    Settings        // strict values until a policy matched
+	Written     json.RawMessage // Settings as json.Marshal writes them, where the policy has that ready; else nil
 	Redirects   []cimd.Redirect // registered redirect URIs that the settings keep; phase document on
 	Effective   Effective
 	Cut         []decisionlog.Cut

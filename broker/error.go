@@ -16,16 +16,21 @@ type Error struct {
 	Err    error  // the precise cause; for operators only
 }
 
-// Error implements error with the operator's view of the refusal.
+// Error implements error with the operator's view of the refusal: the reason
+// once, then what is known.
 func (e *Error) Error() string {
 	s := string(e.Reason)
 	if e.Detail != "" {
 		s += ": " + e.Detail
 	}
-	if e.Err != nil {
-		s += ": " + e.Err.Error()
+	if e.Err == nil {
+		return s
 	}
-	return s
+	cause := e.Err.Error()
+	if e.Detail == "" && strings.HasPrefix(cause, s+":") {
+		return cause
+	}
+	return s + ": " + cause
 }
 
 // Unwrap returns the precise cause.

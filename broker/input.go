@@ -172,8 +172,11 @@ func MembersBefore(p Phase) []string {
 // PhaseJSON writes the input as policies of its phase see it: complete, and
 // without the members that the phase does not have yet. Members are sorted by
 // name.
-func (in Input) PhaseJSON() ([]byte, error) {
-	out := phaseInput{
+func (in Input) PhaseJSON() ([]byte, error) { return json.Marshal(in.phased()) }
+
+// phased is the input without the members that its phase does not have yet.
+func (in *Input) phased() *phaseInput {
+	out := &phaseInput{
 		Client: in.Client, ClientID: in.ClientID, Clock: in.Clock, Contract: in.Contract, Facts: in.Facts, Issuer: in.Issuer,
 		Phase: in.Phase, Registration: in.Registration, Request: in.Request, Row: in.Row, Time: in.Time,
 	}
@@ -186,7 +189,7 @@ func (in Input) PhaseJSON() ([]byte, error) {
 	if in.Phase != PhaseURL && in.Phase != PhaseDocument && in.Phase != PhaseUser {
 		out.Grant, out.Now = &in.Grant, &in.Now
 	}
-	return json.Marshal(out)
+	return out
 }
 
 // phaseInput is Input with its members sorted by name, those of later phases

@@ -84,6 +84,17 @@ func (c *call) endUsability() {
 	c.ended = true
 }
 
+// blamesDocument reports whether a refusal is about the new document and not
+// about the request: a stranger's faulty request must not wear out a client.
+func (c *call) blamesDocument(err error) bool {
+	reason := ReasonOf(err)
+	if reason == ReasonRedirectMismatch {
+		_, _, before := cimd.MatchRedirect(c.row.Document.RedirectURIs, c.req.RedirectURI)
+		return before
+	}
+	return !redirectable(reason) && (c.req.Fault == nil || reason != c.req.Fault.Reason)
+}
+
 // prune ends the client that this request met, with a record of its own in
 // the same commit.
 func (c *call) prune(reason Reason, why string) {

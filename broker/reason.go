@@ -38,6 +38,7 @@ const (
 	ReasonSettingsDemand        Reason = "settings_demand_unsupported"
 	ReasonDocumentMember        Reason = "document_member_invalid"
 	ReasonDocumentName          Reason = "document_name_missing"
+	ReasonDocumentTooOld        Reason = "document_too_old"
 	ReasonDocumentChanged       Reason = "document_changed"
 	ReasonRequestInvalid        Reason = "request_invalid"
 	ReasonResponseType          Reason = "response_type_unsupported"

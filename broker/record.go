@@ -81,26 +81,30 @@ func (c *call) recordAnswer(r *decisionlog.Record, err error) error {
 	d := c.out.Decision
 	var errs []error
 	put := func(to *json.RawMessage, v any) {
-		b, jerr := json.Marshal(v)
-		if jerr != nil {
+		if jerr := r.Set(to, v); jerr != nil {
 			errs = append(errs, jerr)
-			return
 		}
-		*to = b
 	}
-	in, jerr := c.input.PhaseJSON()
-	if jerr != nil {
-		errs = append(errs, jerr)
-	}
-	r.Input = in
+	put(&r.Input, c.input.phased())
 	if d.Matched() {
-		put(&r.Settings, d.Settings)
+		if d.Written != nil {
+			r.Keep(&r.Settings, d.Written)
+		} else {
+			put(&r.Settings, d.Settings)
+		}
 		if d.Phase != PhaseURL {
 			put(&r.Effective, d.Effective)
 		}
-		put(&r.Result, map[string]any{"allow": err == nil, "policy": d.Winner, "denials": d.Denials})
+		put(&r.Result, result{err == nil, d.Denials, d.Winner})
 	}
 	return errors.Join(errs...)
+}
+
+// result is what a record keeps of the answer, members sorted by name.
+type result struct {
+	Allow   bool                 `json:"allow"`
+	Denials []decisionlog.Denial `json:"denials"`
+	Policy  []string             `json:"policy"`
 }
 
 // digest stands for what must not be shown: SHA-256 and length.

@@ -24,7 +24,9 @@ type Unit interface {
 	// the client has a row that this unit does not end.
 	CreateClient(c Client)
 	// UpdateClient replaces the row of the same incarnation. The commit
-	// fails with ErrConflict when that incarnation is gone.
+	// fails with ErrConflict when that incarnation is gone or holds a
+	// document that was fetched later. An expiry that moved forward since
+	// the unit read the row is kept.
 	UpdateClient(c Client)
 	// EndClient deletes the row of that incarnation and ends its grants.
 	// The commit fails with ErrConflict when that incarnation is gone.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // readSettings decodes constant settings (or the ceiling) at load.
@@ -19,6 +21,7 @@ func (p *policy) readSettings(ctx context.Context, out *report) {
 	if r.constant {
 		p.constant(ctx, name, out, func(v any) (err error) {
 			p.settings, err = p.decode(v)
+			p.tellNotInForce(out)
 			return err
 		})
 	}
@@ -98,4 +101,22 @@ func checkNetwork(s partial) error {
 		}
 	}
 	return nil
+}
+
+// notInForce are members that are decoded and kept while what they steer is
+// not there, with the value that changes nothing. What a policy demands is not
+// among them: a demand that cannot be met refuses the client.
+var notInForce = map[string]any{
+	"display.same_origin": true, "on_policy_change": "revoke", "network.allow_cidrs": nil, "network.egress_proxy": nil, "device": nil, "claims": nil,
+}
+
+// tellNotInForce warns of constant settings that do nothing yet, so that
+// nobody relies on them.
+func (p *policy) tellNotInForce(out *report) {
+	for _, path := range slices.Sorted(maps.Keys(p.settings)) {
+		idle, listed := notInForce[path]
+		if listed && (idle == nil || idle != p.settings[path]) {
+			out.warn(p.file, p.line, "not_in_force", "leave it out until it is", "%s is understood and kept, but not in force yet", path)
+		}
+	}
 }

@@ -44,6 +44,19 @@ func TestEqualRankMeetsBoth(t *testing.T) {
 	refused(t, decide(t, set, example, broker.PhaseRefresh, groups("ops")), broker.ReasonGroupRequired)
 }
 
+// A ceiling that says nothing about a client would bound nothing.
+func TestUndefinedCeilingIsAnError(t *testing.T) {
+	guard := func(rules string) files {
+		return files{"p.rego": policy("p", `settings := {"scopes": {"ceiling": ["a"], "default": ["a"]}}`), "g.rego": "package admission.guardrails\n\n" + rules + "\n"}
+	}
+	some := `ceiling := {"client_ttl": "1d"} if input.published.client_name == "other"`
+	set := load(t, guard(some))
+	refused(t, decide(t, set, example, broker.PhaseDocument), broker.ReasonPolicyError)
+	allowed(t, decide(t, set, example, broker.PhaseURL))
+	set = load(t, guard("default ceiling := {}\n\n"+some))
+	allowed(t, decide(t, set, example, broker.PhaseDocument))
+}
+
 func TestGroupsAreAskedOfPeopleOnly(t *testing.T) {
 	set := load(t, one("client_ids := {\""+example+"\"}\n\nsettings := {\"require\": {\"groups\": [\"eng\"]}}\n"))
 	allowed(t, decide(t, set, example, broker.PhaseURL))

@@ -75,12 +75,16 @@ func (d *decision) ask(ctx context.Context, m *match, name string) (*ast.Term, b
 	r := m.rules[name]
 	input, err := d.question.input(r.fields, m.row())
 	if err == nil {
+		if t, ok := r.recall(input); ok {
+			return t, true
+		}
 		if m.left == nil {
 			m.left = newBudget(ctx, d.share)
 		}
 		m.left.last = time.Now()
 		var t *ast.Term
 		if t, err = r.eval(ctx, input, m.left); err == nil {
+			r.last.Store(&recalled{input, t})
 			return t, true
 		}
 	}

@@ -15,7 +15,8 @@
 // nothing. What can be seen without a request is an error at load: a misspelt
 // rule name, an unknown settings member, an input path outside the schema, a
 // rule that reads what its phase does not know, a data reference that leads
-// nowhere, a pattern wider than a registrable domain.
+// nowhere, a pattern wider than a registrable domain, a negation whose operands
+// may be absent (the rule would not hold then, whatever it denies).
 //
 // # Deciding
 //
@@ -44,6 +45,7 @@
 // settings show the union.
 //
 // A rule settings that exists but is undefined for a request is a
-// policy_error: it must not hand the client to a lower-ranked policy. A row
+// policy_error: it must not hand the client to a lower-ranked policy. So is a
+// ceiling, which would bound nothing. A row
 // that expires on a date is over at the first moment of that date, UTC.
 package policies

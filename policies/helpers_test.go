@@ -1,7 +1,9 @@
 package policies_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"io/fs"
 	"testing"
 	"testing/fstest"
@@ -87,7 +89,11 @@ func question(t testing.TB, url string, phase broker.Phase, change ...func(*brok
 
 func decide(t testing.TB, s *policies.Set, url string, phase broker.Phase, change ...func(*broker.Query)) broker.Decision {
 	t.Helper()
-	return s.Decide(context.Background(), question(t, url, phase, change...))
+	d := s.Decide(context.Background(), question(t, url, phase, change...))
+	if b, err := json.Marshal(d.Settings); d.Written != nil && (err != nil || !bytes.Equal(d.Written, b)) {
+		t.Errorf("Decide says that its settings are written as\n%s\nthey are\n%s (%v)", d.Written, b, err)
+	}
+	return d
 }
 
 // allowed and refused check the answer and its reason.

@@ -115,11 +115,11 @@ func (q *question) term(i int, r *row) (*ast.Term, error) {
 
 // toTerm writes a Go value as the engine's.
 func (s inputKeys) toTerm(v reflect.Value) (*ast.Term, error) {
-	if t, ok := v.Interface().(time.Time); ok {
-		return ast.StringTerm(t.UTC().Format(time.RFC3339)), nil
-	}
 	switch v.Kind() {
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return ast.StringTerm(v.Interface().(time.Time).UTC().Format(time.RFC3339)), nil
+		}
 		return s.structTerm(v)
 	case reflect.Slice:
 		if v.Len() == 0 {

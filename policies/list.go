@@ -60,19 +60,37 @@ func (c *compiled) loadList(p *policy, at []string, out *report) {
 			continue
 		}
 		seen := map[string]bool{}
+		var wild []*pattern
 		for _, v := range rows {
 			r, pat, err := decodeRow(list, host, v)
 			if err == nil && seen[r.path] {
 				err = fmt.Errorf("path %s is listed twice", r.path)
+			}
+			if err == nil {
+				err = rival(wild, pat)
 			}
 			if err != nil {
 				c.failRow(at, host, out, err)
 				continue
 			}
 			seen[r.path] = true
+			if !pat.literalPath() {
+				wild = append(wild, pat)
+			}
 			p.entries = append(p.entries, &entry{pattern: pat, policy: p, row: r})
 		}
 	}
+}
+
+// rival refuses a row that matches what an earlier one of its host matches, at
+// equal rank: only one of them could give its settings, and the wider one might.
+func rival(earlier []*pattern, p *pattern) error {
+	for _, o := range earlier {
+		if n, _ := o.compare(p); n == 0 && o.overlaps(p) {
+			return fmt.Errorf("path %s matches what %s matches, at equal rank", p.path(), o.path())
+		}
+	}
+	return nil
 }
 
 // failRow blames the data file that holds the host, and the line where the

@@ -176,6 +176,12 @@ func (s *Set) finish(out *report) {
 	if s.anyone != nil && s.anyone.mode == modeOff {
 		s.anyone = nil
 	}
+	if s.anyone != nil {
+		s.settle(s.anyone)
+	}
+	for _, p := range s.policies {
+		s.settle(p)
+	}
 }
 
 // Info describes one policy of a Set.

@@ -68,6 +68,7 @@ func parseUnit(s *source, own bool, out *report) *unit {
 	}
 	for _, p := range u.packages {
 		u.checkPackage(p, out)
+		p.checkNegations(out)
 	}
 	return u
 }

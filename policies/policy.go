@@ -36,6 +36,7 @@ type policy struct {
 	exact                 bool // every pattern names one URL
 	rules                 map[string]*rule
 	settings              partial // when constant
+	settled               *terms  // settings completed and bounded, when all of it is constant; no row is in it
 	open                  bool    // admission.anyone: settings.open of constant settings
 	list                  string  // data path of client_ids_from
 }

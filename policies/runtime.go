@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -36,6 +38,7 @@ type rule struct {
 	constant bool           // reads no input
 	fields   []int          // of broker.Input that it reads, in order
 	lines    map[string]int // line of the rule by the code of its denial, where it is literal
+	last     atomic.Pointer[recalled]
 }
 
 // answer is the variable that holds the value of a rule.
@@ -97,7 +100,7 @@ func (r *rule) eval(ctx context.Context, input *ast.Term, b *budget) (*ast.Term,
 	}
 	defer r.rt.store.Abort(ctx, txn)
 	q := topdown.NewQuery(r.body).WithCompiler(r.rt.compiler).WithStore(r.rt.store).WithTransaction(txn).
-		WithCancel(b).WithStrictBuiltinErrors(true)
+		WithCancel(b).WithStrictBuiltinErrors(true).WithMetrics(metrics.NoOp())
 	if input != nil {
 		q = q.WithInput(input)
 	}

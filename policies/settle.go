@@ -2,6 +2,7 @@ package policies
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -15,14 +16,64 @@ func (d *decision) settle(ctx context.Context) {
 	if len(d.winners) == 0 {
 		return
 	}
+	if !d.settled() && !d.compose(ctx) {
+		return
+	}
+	d.known = true
+	if d.phase == 0 || d.terms.conflict != "" {
+		d.skip(nil)
+	}
+	if d.terms.conflict != "" {
+		d.fail(errors.New(d.terms.conflict))
+	}
+	d.out.Settings, d.out.Written = d.terms.Settings, d.terms.written
+	if d.id.HasQuery && !d.terms.Document.AllowQuery {
+		d.refuse(broker.Refuse(broker.ReasonQueryNotAllowed, "the identifier has a query, and document.allow_query is false in policy %s", strings.Join(d.out.Winner, " and ")))
+	}
+}
+
+// settled takes the terms of a single winner that are the same for every
+// request.
+func (d *decision) settled() bool {
+	if len(d.winners) > 1 || d.winners[0].row() != nil || d.winners[0].settled == nil {
+		return false
+	}
+	d.terms = *d.winners[0].settled
+	return true
+}
+
+// settle makes at load the terms of a policy whose settings and bounds are all
+// constant.
+func (s *Set) settle(p *policy) {
+	var ceiling partial
+	if g := s.guardrails; g != nil {
+		if g.rules[g.settingsRule()] != nil && g.settings == nil {
+			return
+		}
+		ceiling = g.settings
+	}
+	if p.settings == nil {
+		return
+	}
+	t := complete(p.settings, s.defaults)
+	t.bound(ceiling, "the guardrails")
+	t.bound(s.maxima, "the server maxima")
+	if b, err := json.Marshal(t.Settings); err == nil {
+		t.written = b
+	}
+	p.settled = &t
+}
+
+// compose makes the terms for this request, or says that they cannot be known.
+func (d *decision) compose(ctx context.Context) bool {
 	ceiling, ok := d.settings(ctx, d.guard)
 	if !ok {
-		return
+		return false
 	}
 	for i, m := range d.winners {
 		own, ok := d.settings(ctx, m)
 		if !ok {
-			return
+			return false
 		}
 		t := complete(own, d.set.defaults)
 		if r := m.row(); r != nil {
@@ -36,17 +87,7 @@ func (d *decision) settle(ctx context.Context) {
 	}
 	d.terms.bound(ceiling, "the guardrails")
 	d.terms.bound(d.set.maxima, "the server maxima")
-	d.known = true
-	if d.phase == 0 || d.terms.conflict != "" {
-		d.skip(nil)
-	}
-	if d.terms.conflict != "" {
-		d.fail(errors.New(d.terms.conflict))
-	}
-	d.out.Settings = d.terms.Settings
-	if d.id.HasQuery && !d.terms.Document.AllowQuery {
-		d.refuse(broker.Refuse(broker.ReasonQueryNotAllowed, "the identifier has a query, and document.allow_query is false in policy %s", strings.Join(d.out.Winner, " and ")))
-	}
+	return true
 }
 
 // settings returns what one policy gives, or false when it cannot be known in
@@ -67,10 +108,7 @@ func (d *decision) settings(ctx context.Context, m *match) (partial, bool) {
 		return nil, false
 	}
 	if t == nil {
-		if m.kind == kindGuardrails {
-			return nil, true
-		}
-		d.broke(m, &evalError{r.at(r.line), errors.New("settings is undefined for this request; give it a default")})
+		d.broke(m, &evalError{r.at(r.line), errors.New(r.name + " is undefined for this request; give it a default")})
 		return nil, false
 	}
 	v, err := fromTerm(t)
@@ -100,7 +138,7 @@ func (d *decision) negotiate() {
 			n := broker.Negotiate(d.terms.Settings, d.query.Input, *d.query.Document, d.query.Offer)
 			d.out.Effective, d.out.Redirects, d.out.Cut = n.Effective, n.Redirects, n.Cut
 			d.skip(n.Effective.AuthMethods)
-			d.out.Settings = d.terms.Settings
+			d.out.Settings, d.out.Written = d.terms.Settings, d.terms.written
 			if n.Err != nil {
 				d.refuse(n.Err)
 			}
@@ -120,7 +158,7 @@ func (d *decision) skip(methods []string) {
 	exact := !slices.ContainsFunc(d.winners, func(m *match) bool { return m.entry == nil || !m.entry.pattern.exact() })
 	keyed := len(methods) == 1 && methods[0] == "private_key_jwt"
 	if !exact || !keyed || use.Kind != "https" || use.Relation != "same_origin" {
-		d.terms.Consent.Mode = "always"
+		d.terms.Consent.Mode, d.terms.written = "always", nil
 	}
 }
 

@@ -15,6 +15,7 @@ type terms struct {
 	groups    [][]string // the person must be in one of each
 	strongest bool       // of the methods left, only the strongest that the document offers
 	conflict  string     // two sides leave nothing; empty when all is well
+	written   []byte     // Settings as JSON, or nil; whoever changes Settings drops it
 }
 
 // complete fills what the winner leaves open from the defaults, then from the
@@ -99,7 +100,7 @@ func (t *terms) narrowMethods(offered []string) {
 		t.conflict = "token_endpoint_auth_methods: one side wants the strongest method, which is " + key + ", the other does not allow it"
 		return
 	}
-	t.TokenEndpointAuthMethods = []string{key}
+	t.TokenEndpointAuthMethods, t.written = []string{key}, nil
 }
 
 // lacksGroup returns the first demand for groups that the person does not

@@ -62,6 +62,7 @@ var answers = map[broker.Reason]answer{
 	broker.ReasonClientAuthFailed:     {http.StatusBadRequest, "", "invalid_client", http.StatusUnauthorized, zerolog.InfoLevel},
 	broker.ReasonAssertionReplayed:    {http.StatusBadRequest, "", "invalid_client", http.StatusUnauthorized, zerolog.WarnLevel},
 	broker.ReasonClientEnded:          {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
+	broker.ReasonDocumentTooOld:       {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonDocumentChanged:      {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonCodeUnknown:          {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonGrantSpent:           {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.WarnLevel},
@@ -111,7 +112,7 @@ var helps = map[broker.PublicReason]help{
 	broker.PublicRequestInvalid: {
 		"The request is not valid",
 		"The application sent a request that cannot be followed, or this page was opened twice or too late.",
-		[]string{"Go back to the application and start again.",
+		[]string{"Go back to the application and start again. If this page comes back, allow cookies for this server.",
 			"If you write the application: use response_type=code, PKCE with S256, a redirect_uri from your document, and each parameter once."},
 	},
 	broker.PublicSignInRequired: {

@@ -174,6 +174,8 @@ func TestPostAuthorize(t *testing.T) {
 }
 
 // TestTrapF9Cookies: both cookies carry the __Host- prefix with all it wants.
+// In development on http a plain twin serves browsers and jars that keep no
+// Secure cookie there; it alone carries a whole flow.
 func TestTrapF9Cookies(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})
@@ -182,14 +184,17 @@ func TestTrapF9Cookies(t *testing.T) {
 	fields.Set("username", servertest.Person)
 	fields.Set("password", servertest.Password)
 	h := formHeader()
-	h.Set("Cookie", strings.Split(page.Header.Get("Set-Cookie"), ";")[0])
+	h.Set("Cookie", strings.Split(page.Header.Values("Set-Cookie")[1], ";")[0])
 	in := send(t, "POST", s.Issuer+"/signin", fields.Encode(), h)
 	for name, p := range map[string]servertest.Page{"__Host-guestlist-browser": page, "__Host-guestlist-session": in} {
 		cookies := (&http.Response{Header: p.Header}).Cookies()
-		if len(cookies) != 1 {
-			t.Fatalf("%d cookies, want one: %q", len(cookies), p.Header["Set-Cookie"])
+		if len(cookies) != 2 {
+			t.Fatalf("%d cookies, want one and its plain twin: %q", len(cookies), p.Header["Set-Cookie"])
 		}
-		c := cookies[0]
+		c, twin := cookies[0], cookies[1]
+		if twin.Name != strings.TrimPrefix(name, "__Host-") || twin.Secure || !twin.HttpOnly || twin.Value != c.Value {
+			t.Errorf("plain twin = %s", twin)
+		}
 		if c.Name != name || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || len(c.Value) < 22 {
 			t.Errorf("cookie = %s", c)
 		}

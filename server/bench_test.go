@@ -349,8 +349,8 @@ const (
 	flowCommits  = 3
 )
 
-// canned is a handler behind the router and server of the real thing. It is
-// given the number of the request on its connection's flow.
+// canned puts handlers behind the router and the HTTP server of the real thing
+// and returns their base URL.
 func canned(b *testing.B, routes map[string]http.HandlerFunc) string {
 	b.Helper()
 	m := mux.NewRouter().UseEncodedPath().SkipClean(true)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -327,7 +328,7 @@ func wantAction(t *testing.T, p servertest.Page, element, want string) {
 // wantCookies checks that a page sets cookies of the whole host.
 func wantCookies(t *testing.T, p servertest.Page) {
 	t.Helper()
-	set := p.Header.Values("Set-Cookie")
+	set := slices.DeleteFunc(p.Header.Values("Set-Cookie"), func(c string) bool { return strings.HasPrefix(c, "guestlist-") }) // plain twins
 	if len(set) == 0 {
 		t.Error("no cookie")
 	}
@@ -335,5 +336,16 @@ func wantCookies(t *testing.T, p servertest.Page) {
 		if !strings.HasPrefix(c, "__Host-") || !strings.Contains(c, "; Path=/;") || !strings.Contains(c, "; Secure") {
 			t.Errorf("cookie %q, want __Host- with Path=/ and Secure", c)
 		}
+	}
+}
+
+// TestNoPlainCookiesInProduction: the plain twins are development's alone.
+func TestNoPlainCookiesInProduction(t *testing.T) {
+	t.Parallel()
+	s := start(t, servertest.Options{})
+	p := arrive(production(t, s, proxied, &servertest.Buffer{}), "198.51.100.1:9", "GET", proxied+"/signin", "", nil)
+	set := p.Header.Values("Set-Cookie")
+	if p.Status != http.StatusOK || len(set) != 1 || !strings.HasPrefix(set[0], "__Host-guestlist-browser=") {
+		t.Errorf("status %d, cookies %q, want the __Host- one alone", p.Status, set)
 	}
 }

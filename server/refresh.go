@@ -4,8 +4,10 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"guestlist/broker"
+	"guestlist/broker/cimd"
 	"guestlist/broker/decisionlog"
 	"guestlist/server/grants"
 	"guestlist/store"
@@ -59,6 +61,10 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 			return err
 		}
 		v.subject = s.cfg.Keys.Pseudonym(h.Grant.Subject)
+		req, err := s.refreshRequest(h.Grant, x, v)
+		if err != nil {
+			return err
+		}
 		if h.Repeat != nil {
 			tok = *h.Repeat
 			u.RequireGrant(h.Grant.ID)
@@ -68,13 +74,12 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 			u.Append(rec)
 			return nil
 		}
-		req, err := s.refreshRequest(h.Grant, x, v)
-		if err != nil {
-			return err
-		}
 		a, err := s.admit(ctx, u, v, req)
 		if err != nil {
 			return s.denied(u, v, h.Grant, a, err)
+		}
+		if err := s.stillStands(h.Grant, a); err != nil {
+			return err
 		}
 		if err := stillAllowed(a, x.Auth); err != nil {
 			return err
@@ -86,6 +91,28 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 		return nil
 	})
 	return tok, err
+}
+
+// stillStands holds a grant against what became of its client's document and
+// of the settings since the person said yes.
+func (s *Server) stillStands(g store.Grant, a broker.Admission) error {
+	set, now, doc := a.Decision.Settings, s.cfg.Now(), a.Client.Document
+	if !now.Before(g.CreatedAt.Add(set.RefreshToken.TTL.Std())) {
+		return broker.Refuse(broker.ReasonRefreshExpired, "settings now end a grant %s after it was made", set.RefreshToken.TTL)
+	}
+	if age := now.Sub(a.Client.FetchedAt); age > set.Document.MaxAgeForRefresh.Std() {
+		return broker.Refuse(broker.ReasonDocumentTooOld, "the document was seen %s ago, settings want %s at most", age.Round(time.Second), set.Document.MaxAgeForRefresh)
+	}
+	if set.Document.OnChange == "accept" {
+		return nil
+	}
+	if _, _, ok := cimd.MatchRedirect(doc.RedirectURIs, &g.RedirectURI); !ok {
+		return broker.Refuse(broker.ReasonDocumentChanged, "the document no longer lists the redirect URI that was approved (document.on_change: %s)", set.Document.OnChange)
+	}
+	if !slices.Contains(doc.AuthMethods(), g.AuthMethod) {
+		return broker.Refuse(broker.ReasonDocumentChanged, "the document no longer offers the authentication method of the grant (document.on_change: %s)", set.Document.OnChange)
+	}
+	return nil
 }
 
 // endReused ends the family of a refresh token that came again after its

@@ -184,6 +184,93 @@ func TestRefreshUnderPolicy(t *testing.T) {
 	step("policy back", wide, "")
 }
 
+// TestShorterRefreshLife: settings that shorten refresh_token.ttl end older
+// families at their next refresh.
+func TestShorterRefreshLife(t *testing.T) {
+	t.Parallel()
+	policy := func(ttl string) map[string]string {
+		return map[string]string{"p.rego": "# METADATA\n# title: Example\n# authors: [Team <team@corp.example>]\npackage admission.policies.example\n\n" +
+			"client_ids := {\"" + client + "\"}\n\nsettings := {\"scopes\": {\"ceiling\": [\"mcp:read\"]}, \"redirect\": {\"loopback\": true}, " +
+			"\"grant_types\": [\"authorization_code\", \"refresh_token\"], \"refresh_token\": {\"issue\": true, \"ttl\": \"" + ttl + "\", \"idle\": \"" + ttl + "\"}}\n"}
+	}
+	s := servertest.New(t, servertest.Options{Policy: policy("7d")})
+	s.Docs.Publish(client, refreshing)
+	tokens := signedIn(t, s)
+	s.Clock.Advance(time.Hour)
+	check(t, s.Activate(policy("1h")))
+	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusBadRequest || answer["error"] != "invalid_grant" {
+		t.Errorf("an hour after consent, with a life of an hour: %d %v", status, answer)
+	}
+	check(t, s.Activate(policy("2h")))
+	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusOK {
+		t.Errorf("with a life of two hours: %d %v", status, answer)
+	}
+}
+
+// TestDocumentChangedUnderAGrant is the refresh column of design §9: a removed
+// redirect URI follows document.on_change; a document nobody looked at for too
+// long refuses refreshes until it is seen again.
+func TestDocumentChangedUnderAGrant(t *testing.T) {
+	t.Parallel()
+	policy := func(document string) map[string]string {
+		return map[string]string{"p.rego": "# METADATA\n# title: Example\n# authors: [Team <team@corp.example>]\npackage admission.policies.example\n\n" +
+			"client_ids := {\"" + client + "\"}\n\nsettings := {\"scopes\": {\"ceiling\": [\"mcp:read\"]}, \"redirect\": {\"loopback\": true}, " +
+			"\"grant_types\": [\"authorization_code\", \"refresh_token\"], \"refresh_token\": {\"issue\": true}, \"document\": {" + document + "}}\n"}
+	}
+	for _, tt := range []struct {
+		name, document string
+		change         func(s *servertest.Server)
+		reason         string // empty: the refresh works
+	}{
+		{"nothing", ``, func(*servertest.Server) {}, ""},
+		{"the redirect URI is gone", ``, dropRedirect, "document_changed"},
+		{"the redirect URI is gone, accepted", `"on_change": "accept"`, dropRedirect, ""},
+		{"seen long ago", `"max_age_for_refresh": "1h"`, func(s *servertest.Server) { s.Clock.Advance(time.Hour + time.Second) }, "document_too_old"},
+		{"seen just in time", `"max_age_for_refresh": "1h"`, func(s *servertest.Server) { s.Clock.Advance(time.Hour) }, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := servertest.New(t, servertest.Options{Policy: policy(tt.document)})
+			s.Docs.Publish(client, refreshing)
+			tokens := signedIn(t, s)
+			tt.change(s)
+			status, answer := refresh(s, tokens["refresh_token"], nil)
+			if got := len(s.Records(store.RecordQuery{Reason: tt.reason, Outcome: "refused"})); tt.reason != "" && (status != http.StatusBadRequest || got != 1) {
+				t.Errorf("refresh: %d %v with %d records, want %s", status, answer, got, tt.reason)
+			}
+			if tt.reason == "" && status != http.StatusOK {
+				t.Errorf("refresh: %d %v", status, answer)
+			}
+		})
+	}
+}
+
+// dropRedirect publishes a document without the approved redirect URI and has
+// it met at the start of another flow.
+func dropRedirect(s *servertest.Server) {
+	s.Docs.Publish(client, map[string]any{"grant_types": refreshing["grant_types"], "redirect_uris": []string{"http://localhost/elsewhere"}})
+	s.Clock.Advance(90 * time.Minute)
+	s.Browser().Authorize(s.Request(client, url.Values{"redirect_uri": {"http://localhost:1/elsewhere"}}))
+}
+
+// TestRepeatNeedsThePerson: inside the grace window too, a person who was
+// disabled gets nothing again.
+func TestRepeatNeedsThePerson(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.Options{})
+	s.Docs.Publish(client, refreshing)
+	token := signedIn(t, s)["refresh_token"]
+	if status, answer := refresh(s, token, nil); status != http.StatusOK {
+		t.Fatalf("refresh: %d %v", status, answer)
+	}
+	gone := servertest.Alice()
+	gone.Disabled = true
+	s.WritePeople(gone, servertest.Bob())
+	if status, answer := refresh(s, token, nil); status != http.StatusBadRequest {
+		t.Errorf("repeat for a disabled person: %d %v", status, answer)
+	}
+}
+
 // TestRevoke is X19, G-20, B39: by possession, with the document host away
 // and the client row gone.
 func TestRevoke(t *testing.T) {

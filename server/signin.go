@@ -17,11 +17,11 @@ import (
 // person returns who is signed in; nil when nobody is, when the person was
 // disabled, or when the sign-in is older than after.
 func (s *Server) person(r *http.Request, v *visit, after time.Time) (*broker.UserInput, error) {
-	c, err := r.Cookie(sessionCookie)
-	if err != nil {
+	cookie, ok := s.cookie(r, sessionCookie)
+	if !ok {
 		return nil, nil
 	}
-	session, found, err := s.cfg.Store.Begin().Session(r.Context(), signin.SessionHash(c.Value))
+	session, found, err := s.cfg.Store.Begin().Session(r.Context(), signin.SessionHash(cookie))
 	if err != nil {
 		return nil, &broker.Error{Reason: broker.ReasonStoreUnavailable, Err: err}
 	}
@@ -113,6 +113,9 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, v *visit, w
 	cookie, session := signin.NewSession(s.cfg.Now(), who, s.cfg.Lifetimes.Session)
 	v.subject = s.cfg.Keys.Pseudonym(who.Username)
 	err := s.step(r.Context(), func(u store.Unit) error {
+		if old, ok := s.cookie(r, sessionCookie); ok {
+			u.EndSession(signin.SessionHash(old)) // whoever was signed in here before is not any more
+		}
 		u.PutSession(session)
 		u.Append(s.note(v, "person.signed_in", decisionlog.OutcomeGranted))
 		return nil
@@ -120,7 +123,7 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, v *visit, w
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, hostCookie(sessionCookie, cookie, s.cfg.Lifetimes.Session))
+	s.setCookie(w, sessionCookie, cookie, s.cfg.Lifetimes.Session)
 	return nil
 }
 
@@ -161,12 +164,12 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request, v *visit) error
 	if err := s.checkForm(r, p); err != nil {
 		return err
 	}
-	if c, err := r.Cookie(sessionCookie); err == nil {
-		if err := s.closeSession(r, v, signin.SessionHash(c.Value)); err != nil {
+	if cookie, ok := s.cookie(r, sessionCookie); ok {
+		if err := s.closeSession(r, v, signin.SessionHash(cookie)); err != nil {
 			return err
 		}
 	}
-	http.SetCookie(w, hostCookie(sessionCookie, "", -time.Second))
+	s.setCookie(w, sessionCookie, "", -time.Second)
 	if p.one("ticket") != "" {
 		t, browser, err := s.unseal(p.one("ticket"), r)
 		if err != nil {

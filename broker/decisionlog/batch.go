@@ -199,7 +199,7 @@ func (b *Batch) Flush(ctx context.Context) error {
 	defer b.flushing.Unlock()
 	b.mu.Lock()
 	taken := b.held
-	b.held, b.like = nil, map[likeness]int{}
+	b.held, b.like = make([]Record, 0, len(taken)), map[likeness]int{}
 	b.mu.Unlock()
 	if len(taken) == 0 {
 		return nil

@@ -68,6 +68,27 @@ type Record struct {
 	Source string          `json:"source,omitempty"` // address the request came from
 	Input  json.RawMessage `json:"input,omitempty"`  // policy input of the last phase
 	Result json.RawMessage `json:"result,omitempty"` // policy result of the last phase
+
+	made []json.RawMessage // what Set and Keep wrote
+}
+
+// Set writes v as JSON into a raw member of r. Seal stores it as it stands,
+// where it checks and compacts raw members from elsewhere; its bytes must not
+// be changed after. On an error the member stays what it was.
+func (r *Record) Set(member *json.RawMessage, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	r.Keep(member, b)
+	return nil
+}
+
+// Keep is Set for bytes that json.Marshal made before, not empty. It does not
+// check that.
+func (r *Record) Keep(member *json.RawMessage, marshalled json.RawMessage) {
+	*member = marshalled
+	r.made = append(r.made, marshalled)
 }
 
 // Phase is what the policies said in one phase of an admission.

@@ -35,20 +35,32 @@ type body struct {
 
 // Seal gives r its place in the log. It is pure but for the salt.
 func Seal(seq uint64, r Record) (Sealed, error) {
-	b, err := json.Marshal(body{Detail: r.Detail, Source: r.Source, Input: r.Input, Result: r.Result})
+	s := spliced{made: r.made}
+	b, err := s.marshal(body{Detail: r.Detail, Source: r.Source, Input: s.take("input", r.Input), Result: s.take("result", r.Result)})
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal record %s: %w", r.DecisionID, err)
 	}
 	salt := make([]byte, 16)
 	rand.Read(salt)
-	sum := sha256.Sum256(append(append([]byte{}, salt...), b...))
+	digest := bodyDigest(salt, b)
+	s = spliced{made: r.made}
 	r.Detail, r.Source, r.Input, r.Result = "", "", nil, nil
+	r.Settings, r.Effective = s.take("settings", r.Settings), s.take("effective", r.Effective)
 	r.Timestamp = r.Timestamp.UTC()
-	h, err := json.Marshal(header{Seq: seq, BodyDigest: hex.EncodeToString(sum[:]), Record: r})
+	h, err := s.marshal(header{Seq: seq, BodyDigest: digest, Record: r})
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal record %s: %w", r.DecisionID, err)
 	}
 	return Sealed{Seq: seq, Header: h, Body: b, Salt: salt}, nil
+}
+
+// bodyDigest is the digest by which a header covers a body.
+func bodyDigest(salt, body []byte) string {
+	h := sha256.New()
+	h.Write(salt)
+	h.Write(body)
+	var sum [sha256.Size]byte
+	return hex.EncodeToString(h.Sum(sum[:0]))
 }
 
 // Record returns the whole record; the members of an erased body are empty.
@@ -60,8 +72,7 @@ func (s Sealed) Record() (Record, error) {
 	if s.Body == nil {
 		return h.Record, nil
 	}
-	sum := sha256.Sum256(append(append([]byte{}, s.Salt...), s.Body...))
-	if hex.EncodeToString(sum[:]) != h.BodyDigest {
+	if bodyDigest(s.Salt, s.Body) != h.BodyDigest {
 		return Record{}, fmt.Errorf("record %d: the body does not match the header's digest", s.Seq)
 	}
 	var b body

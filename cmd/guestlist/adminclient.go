@@ -46,8 +46,7 @@ func (f *serverFlags) client() (*admin.Client, error) {
 // the same server.
 func askCommand(use, short string, server *serverFlags, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
-		Use: use, Short: short, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use: use, Short: short, Args: noArgs, RunE: showHelp, DisableFlagsInUseLine: true,
 	}
 	server.register(c)
 	c.AddCommand(subs...)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -62,6 +61,7 @@ type app struct {
 	batch   *decisionlog.Batch
 	broker  *broker.Broker
 	keys    *keys.Keys
+	people  *signin.People
 	server  *server.Server
 	admin   http.Handler
 	loading sync.Mutex // one reload at a time, so that the newest wins
@@ -82,6 +82,10 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	people, err := signin.Open(signin.Config{File: p.people, Now: time.Now})
 	if err != nil {
 		return nil, err
+	}
+	a.people = people
+	if people.Count() == 0 {
+		log.Warn().Str("event", "people.none").Str("file", p.people).Msg("nobody can sign in. Remedy: guestlist person add NAME --password-stdin --config FILE")
 	}
 	door, err := fetch.New(fetch.Config{RootCAs: p.roots, InsecureHostMap: p.hostMap, Timeout: p.timeout, Now: time.Now})
 	if err != nil {
@@ -146,52 +150,12 @@ func offer(resources []broker.Resource) broker.Offer {
 	}
 }
 
-// reload loads the policies and makes them the active revision. On an error
-// the last good revision stays in force, and status says so.
-func (a *app) reload(ctx context.Context) error {
-	a.loading.Lock()
-	defer a.loading.Unlock()
-	set, notes, err := policies.Load(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima})
-	if err == nil {
-		u := a.store.Begin()
-		err = a.broker.Activate(ctx, set, a.plan.source, u, func(ctx context.Context) error { return a.store.Commit(ctx, u) })
-	}
-	if err != nil {
-		a.rejected(err)
-		return fmt.Errorf("policies %s: %w", a.plan.source, err)
-	}
-	for _, n := range notes {
-		a.log.Warn().Str("event", "policy.finding").Str("file", n.File).Int("line", n.Line).Str("code", n.Code).
-			Str("remedy", n.Remedy).Msg(n.Message)
-	}
-	a.set.Store(set)
-	a.problem.Store(nil)
-	a.log.Info().Str("event", "policy.activated").Str("revision", set.Revision()).Int("policies", len(set.Policies())).Str("source", a.plan.source).Send()
-	return nil
-}
-
-// rejected notes that a revision was refused; the one in force goes on.
-func (a *app) rejected(err error) {
-	text := err.Error()
-	a.problem.Store(&text)
-	e := a.log.Error().Str("event", "policy.rejected").Str("source", a.plan.source)
-	in := a.broker.Revision()
-	if in == "" {
-		e.Msg(text)
-		return
-	}
-	e.Str("revision", in).Msg("the last good revision stays in force: " + text)
-	a.batch.Add(decisionlog.Record{
-		DecisionID: broker.NewID(), Timestamp: time.Now(), Event: "policy.rejected", Outcome: decisionlog.OutcomeRefused,
-		Reason: string(broker.ReasonPolicyError), Path: broker.Contract, Revision: in, Detail: text,
-	})
-}
-
 // status is what the admin API says about this process.
 func (a *app) status(context.Context) any {
 	out := map[string]any{
 		"issuer": a.plan.issuer, "insecure": a.plan.insecure, "revision": a.broker.Revision(), "policies": a.plan.source,
 		"store": filepath.Base(a.plan.storePath), "admit": !a.plan.admitOff, "advertise": !a.plan.hidden,
+		"people": a.people.Count(),
 	}
 	if p := a.problem.Load(); p != nil {
 		out["policy_problem"] = *p
@@ -201,6 +165,9 @@ func (a *app) status(context.Context) any {
 	}
 	if err := a.keys.Problem(); err != nil {
 		out["keys_problem"] = err.Error()
+	}
+	if err := a.people.Problem(); err != nil {
+		out["people_problem"] = err.Error()
 	}
 	if err := a.batch.Failure(); err != nil {
 		out["log_problem"] = err.Error()
@@ -221,32 +188,6 @@ func (a *app) export(ctx context.Context, name string, sink io.Writer) (wait fun
 		}
 	}()
 	return func() { <-done }
-}
-
-// sweepEvery is how often what nobody will meet again is deleted, sweepAtMost
-// how much of it in one transaction.
-const (
-	sweepEvery  = time.Minute
-	sweepAtMost = 500
-)
-
-// sweep deletes ended sessions, codes, marks and grants until ctx is done.
-func (a *app) sweep(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		for n := sweepAtMost; n == sweepAtMost; {
-			var err error
-			if n, err = a.store.Sweep(ctx, time.Now(), sweepAtMost); err != nil {
-				a.log.Error().Str("event", "store.sweep_failing").Err(err).Send()
-			}
-		}
-	}
 }
 
 // close writes what is held and releases the store.

@@ -26,12 +26,12 @@ func auditListCommand(server *serverFlags) *cobra.Command {
 	var since, until string
 	c := &cobra.Command{
 		Use:   "ls",
-		Short: "List the newest decision records that fit, oldest first",
-		Args:  cobra.NoArgs,
+		Short: "List the newest decision records that fit, in the order they were written",
+		Args:  noArgs,
 	}
 	c.Flags().StringVar(&f.ClientID, "client", "", "only this client identifier")
 	c.Flags().StringVar(&f.Event, "event", "", "only this event, for instance admission.decided")
-	c.Flags().StringVar(&f.Outcome, "outcome", "", "only this outcome: admitted, reused, refused, pruned, issued, granted or done")
+	c.Flags().StringVar(&f.Outcome, "outcome", "", "only this outcome, for instance admitted, reused, refused, issued, granted or done")
 	c.Flags().StringVar(&f.Reason, "reason", "", "only this reason, for instance no_policy_matched")
 	c.Flags().StringVar(&since, "since", "", "not older: a time, a date or how long ago (2026-11-20T10:00:00Z, 2026-11-20, 24h)")
 	c.Flags().StringVar(&until, "until", "", "older: a time, a date or how long ago")
@@ -97,7 +97,7 @@ func recordTable(records []json.RawMessage) (table, error) {
 			t.rows = append(t.rows, visibleRow("-", fmt.Sprintf("record %d", r.Seq), "unreadable", r.Error, "", ""))
 			continue
 		}
-		t.rows = append(t.rows, visibleRow(stamp(r.Timestamp), r.Event, counted(r), r.Reason, clientOf(r), r.RequestID))
+		t.rows = append(t.rows, visibleRow(stampColumn(r.Timestamp), r.Event, counted(r), r.Reason, clientOf(r), r.RequestID))
 	}
 	return t, nil
 }
@@ -119,9 +119,9 @@ func auditWhyCommand(server *serverFlags) *cobra.Command {
 		Long: "Explain what happened to a request: what the stranger saw, the true reason, and\n" +
 			"what every policy said. ID is the request id that a page or an OAuth error\n" +
 			"showed, a decision id, or a client identifier URL for the last decision about it.",
-		Args: cobra.ExactArgs(1),
+		Args: oneArg,
 	}
-	c.Flags().BoolVar(&verbose, "verbose", false, "show policy input and result too; they may hold personal data")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show policy input and result too; they may hold personal data")
 	format := outputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := server.client()
@@ -132,7 +132,7 @@ func auditWhyCommand(server *serverFlags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return printOne(c.OutOrStdout(), *format, why, func(w io.Writer) error { return explainTo(w, why, verbose) })
+		return printOne(c.OutOrStdout(), *format, why, func(w io.Writer) error { return explain(w, why, verbose) })
 	}
 	return c
 }

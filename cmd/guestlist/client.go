@@ -27,7 +27,7 @@ func clientListCommand(server *serverFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the clients that were admitted",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 	}
 	format := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -42,7 +42,7 @@ func clientListCommand(server *serverFlags) *cobra.Command {
 				return err
 			}
 			for _, row := range page.Clients {
-				t.rows = append(t.rows, visibleRow(row.ID, row.Document.ClientName, strings.Join(row.Policy, ", "), state(row), stamp(row.ExpiresAt)))
+				t.rows = append(t.rows, visibleRow(row.ID, row.Document.ClientName, strings.Join(row.Policy, ", "), state(row), stampColumn(row.ExpiresAt)))
 				t.values = append(t.values, row)
 			}
 			if after = page.Next; after == "" {
@@ -58,7 +58,7 @@ func clientShowCommand(server *serverFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show URL",
 		Short: "Show one client: its life, its document and who let it in",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg,
 	}
 	format := outputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -211,6 +211,7 @@ func TestConfigWrong(t *testing.T) {
 		{"decision_log.exporters", "  stdout: true", "  exporters: []", "decision_log.exporters: is not available yet"},
 		{"admin.listen", "  socket: admin.sock", "  listen: 127.0.0.1:1", "admin.listen: is not available yet"},
 		{"resource secret file", "    token_format: jwt", "    secret_file: nowhere", "resources[0].secret_file: open "},
+		{"resource twice but for a slash", "https://api.example/", "https://MCP.example/mcp", "is resources[0] already"},
 		{"signing algorithm", "    token_format: jwt", "    signing_alg: HS256", `"HS256" is no algorithm of this server`},
 		{"opaque tokens", "token_format: jwt", "token_format: opaque", "opaque tokens can only be read by introspection"},
 		{"postgres", "store: bolt://DIR/guestlist.db", "store: postgres://db/x", "PostgreSQL is not available yet"},

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"guestlist/broker"
 )
 
 // configScope is a scope token of RFC 6749 section 3.3.
@@ -121,17 +123,15 @@ func (r *configReader) checkResources(c *config) {
 	if len(c.Resources) == 0 {
 		r.fault("resources", "add one: its id is the URL of the API or MCP server that takes the tokens", "at least one is required")
 	}
-	first := map[string]int{}
 	for i := range c.Resources {
 		res := &c.Resources[i]
 		at := fmt.Sprintf("resources[%d]", i)
 		if r.need(at+".id", res.ID, example) {
 			if what := resourceProblem(res.ID); what != "" {
 				r.fault(at+".id", example, "%q %s", res.ID, what)
-			} else if other, again := first[res.ID]; again {
+			} else if other := slices.IndexFunc(c.Resources[:i], func(o resourceConfig) bool { return broker.SameResource(o.ID, res.ID) }); other >= 0 {
 				r.fault(at+".id", "remove one", "%q is resources[%d] already", res.ID, other)
 			}
-			first[res.ID] = i
 		}
 		r.completeResource(at, res)
 	}

@@ -96,6 +96,9 @@ func serveDev(ctx context.Context, f devFlags, stdout, stderr io.Writer) (err er
 // prepare makes what the development server stands on.
 func (d *dev) prepare(f devFlags) error {
 	var err error
+	if what := resourceProblem(f.resource); what != "" {
+		return fmt.Errorf("--resource %q %s. Remedy: write the URL of the API, for instance http://127.0.0.1:9000/mcp", f.resource, what)
+	}
 	if d.listener, err = listenDev(f.listen); err != nil {
 		return err
 	}
@@ -145,7 +148,7 @@ func listenDev(addr string) (net.Listener, error) {
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
 		return nil, fmt.Errorf("--listen %q: --dev listens on a loopback address only, for instance %s", addr, devListen)
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := listen(addr)
 	if errors.Is(err, syscall.EADDRINUSE) && !asked {
 		return net.Listen("tcp", net.JoinHostPort(host, "0"))
 	}
@@ -185,6 +188,10 @@ func (d *dev) addPerson() (string, error) {
 
 // announce says what there is and what to do next; the last line is the link.
 func (d *dev) announce(w io.Writer, f devFlags) {
+	play := "See a whole admission of a client that nobody registered."
+	if f.policies != "" {
+		play = "See what your policies say to the demo client, " + demoClientID + "."
+	}
 	listen := strings.TrimPrefix(f.resource, "http://")
 	listen, _, _ = strings.Cut(listen, "/")
 	fmt.Fprintf(w, `Guestlist, development server. Everything below is temporary and on loopback only.
@@ -198,8 +205,8 @@ Protect an MCP server with it: accept tokens of this issuer for your resource.
 
   go run ./examples/mcp-server --listen %s --resource %s --issuer %s
 
-See a whole admission of a client that nobody registered. Open:
+%s Open:
 
   %s
-`, d.issuer, d.source, devPerson, d.password, filepath.Join(d.dir, "admin.sock"), listen, f.resource, d.issuer, d.demo.link())
+`, d.issuer, d.source, devPerson, d.password, filepath.Join(d.dir, "admin.sock"), listen, f.resource, d.issuer, play, d.demo.link())
 }

@@ -21,9 +21,10 @@ const demoHTML = `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Demo client</title>
 <style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark; }
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 pre { overflow: auto; padding: 1rem; border: 1px solid #8888; border-radius: 6px; font-size: 13px; }
-summary { cursor: pointer; }
+summary { cursor: pointer; overflow-wrap: anywhere; }
 </style>
 <h1>{{if .Claims}}The demo client was admitted{{else}}The demo client got no token{{end}}</h1>
 {{with .Problem}}<p data-demo="problem">{{.}}</p>{{end}}

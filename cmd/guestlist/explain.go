@@ -40,13 +40,9 @@ type logged struct {
 }
 
 // explain writes a page for people about one request: what the stranger saw,
-// the true reason, and every record with what each phase said.
-func explain(w io.Writer, why whyAnswer) error { return explainTo(w, why, false) }
-
-// explainVerbose is explain with the policy input and result of each record.
-func explainVerbose(w io.Writer, why whyAnswer) error { return explainTo(w, why, true) }
-
-func explainTo(w io.Writer, why whyAnswer, verbose bool) error {
+// the true reason, and every record with what each phase said; with verbose
+// also its policy input and result.
+func explain(w io.Writer, why whyAnswer, verbose bool) error {
 	records := make([]logged, len(why.Records))
 	for i, raw := range why.Records {
 		if err := json.Unmarshal(raw, &records[i]); err != nil {
@@ -242,3 +238,6 @@ func (p *page) denial(kind string, d decisionlog.Denial) {
 
 // stamp writes a time as records have it.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// stampColumn writes a time to the millisecond, for columns that line up.
+func stampColumn(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

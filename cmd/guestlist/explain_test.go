@@ -157,7 +157,7 @@ func TestExplainPages(t *testing.T) {
 		{"refused", asLogged(t, refused()), nil},
 		{"denied", asLogged(t, denied()), nil},
 		{"admitted", asLogged(t, admitted(t)), nil},
-		{"admitted_verbose", asLogged(t, admitted(t)), func(b *bytes.Buffer, w whyAnswer) error { return explainVerbose(b, w) }},
+		{"admitted_verbose", asLogged(t, admitted(t)), func(b *bytes.Buffer, w whyAnswer) error { return explain(b, w, true) }},
 		{"flood", asLogged(t, flood()), nil},
 		{"unreadable", unreadable, nil},
 		{"evaluated", evaluated, nil},
@@ -166,7 +166,7 @@ func TestExplainPages(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var b bytes.Buffer
 			if test.show == nil {
-				test.show = func(b *bytes.Buffer, w whyAnswer) error { return explain(b, w) }
+				test.show = func(b *bytes.Buffer, w whyAnswer) error { return explain(b, w, false) }
 			}
 			if err := test.show(&b, test.why); err != nil {
 				t.Fatal(err)
@@ -230,7 +230,7 @@ func unsafe(s string) (string, bool) {
 func TestPagesKeepTheirLines(t *testing.T) {
 	pageOf := func(records []decisionlog.Record) string {
 		var b bytes.Buffer
-		if err := explainVerbose(&b, asLogged(t, records)); err != nil {
+		if err := explain(&b, asLogged(t, records), true); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()

@@ -19,8 +19,10 @@ func keysCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "keys",
 		Short: "List and rotate the keys of the server",
-		Args:  cobra.NoArgs, // with RunE: a misspelt command is an error, not a help text
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:  noArgs,
+		RunE:  showHelp,
+
+		DisableFlagsInUseLine: true,
 	}
 	c.AddCommand(keysListCommand(), keysRotateCommand())
 	return c
@@ -35,7 +37,7 @@ func keysListCommand() *cobra.Command {
 		Long: "List the keys in the key directory, without their secrets. A published key is\n" +
 			"known to others and not used yet, the active one is used for everything new, a\n" +
 			"retired one is still accepted until it is gone.",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	c.Flags().StringVar(&config, "config", "", "configuration file that names the key directory (or "+configEnv+")")
 	format := outputFlag(c)

@@ -64,7 +64,11 @@ func newRoot() *cobra.Command {
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+
+		Args: noArgs, RunE: showHelp, DisableFlagsInUseLine: true,
 	}
-	root.AddCommand(serveCommand(), policyCommand(), clientCommand(), auditCommand(), personCommand(), keysCommand(), versionCommand())
+	root.SetFlagErrorFunc(badFlag)
+	root.SetHelpCommand(helpCommand())
+	root.AddCommand(serveCommand(), statusCommand(), policyCommand(), clientCommand(), auditCommand(), personCommand(), keysCommand(), versionCommand())
 	return root
 }

@@ -21,8 +21,10 @@ func personCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "person",
 		Short: "Add, change and list the people who may sign in",
-		Args:  cobra.NoArgs, // with RunE: a misspelt command is an error, not a help text
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:  noArgs,
+		RunE:  showHelp,
+
+		DisableFlagsInUseLine: true,
 	}
 	c.AddCommand(personAdd(), personPasswd(), personList())
 	return c
@@ -79,7 +81,7 @@ func personAdd() *cobra.Command {
 		Use:     "add NAME",
 		Short:   "Add a person",
 		Example: "  guestlist person add ada --full-name 'Ada L.' --groups eng,ops --password-stdin --config guestlist.yaml < password",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArg,
 	}
 	people.register(c)
 	c.Flags().StringVar(&e.FullName, "full-name", "", "name for people to read")
@@ -111,7 +113,7 @@ func personPasswd() *cobra.Command {
 		Use:   "passwd NAME",
 		Short: "Give a person a new password",
 		Long:  "Give a person a new password. Where the person is signed in, they stay so until the session ends.",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg,
 	}
 	people.register(c)
 	stdin := passwordFlag(c)
@@ -148,7 +150,7 @@ func personList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the people who may sign in, without their passwords",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 	}
 	people.register(c)
 	format := outputFlag(c)

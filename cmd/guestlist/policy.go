@@ -17,7 +17,7 @@ import (
 func policyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "policy", Short: "Check policies and ask what they decide; needs no server",
-		Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: noArgs, RunE: showHelp, DisableFlagsInUseLine: true,
 	}
 	c.AddCommand(policyCheckCommand(), policyEvalCommand())
 	return c
@@ -28,8 +28,8 @@ func policyCheckCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check DIR",
 		Short: "Load a policy directory as the server does, and list everything that is wrong with it",
-		Long:  "Load a policy directory as the server does. Exit code 0: clean; 1: it does not load; 2: it loads, with warnings.",
-		Args:  cobra.ExactArgs(1),
+		Long:  "Load a policy directory as the server does. Exit code 0: clean; 1: it does not load; 2: it loads, with warnings or with no policy at all.",
+		Args:  oneArg,
 	}
 	format := outputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -51,6 +51,9 @@ func policyCheckCommand() *cobra.Command {
 			return fmt.Errorf("%s does not load: %s", args[0], count(len(found), "finding"))
 		case len(found) > 0:
 			return &findings{text: fmt.Sprintf("%s loads, with %s", args[0], count(len(found), "warning"))}
+		}
+		if len(set.Policies()) == 0 {
+			return &findings{text: fmt.Sprintf("%s loads, with no policy, so that nobody is admitted. Remedy: name a package admission.policies.NAME", args[0])}
 		}
 		fmt.Fprintf(c.ErrOrStderr(), "%s is clean: %s, revision %s\n", args[0], policyCount(len(set.Policies())), set.Revision())
 		return nil
@@ -117,7 +120,7 @@ func (p policySource) load(c *cobra.Command) (*policies.Set, *config, error) {
 	}
 	switch {
 	case n != 1:
-		return nil, nil, errors.New("name the policies: one of --policies DIR, --starter NAME or --config FILE")
+		return nil, nil, errors.New("name the policies by one of --policies DIR, --starter NAME and --config FILE, and by one only")
 	case p.dir != "":
 		root, err := directory(p.dir)
 		if err != nil {

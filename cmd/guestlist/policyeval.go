@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +44,7 @@ func policyEvalCommand() *cobra.Command {
 		Long: "Decide about a client identifier URL as the server would, and explain the decision.\n" +
 			"Nothing is fetched: give the document with --document. With --user the user phase is asked too.\n" +
 			"Exit code 0: admitted; 1: the question could not be asked; 2: refused.",
-		Args: cobra.ExactArgs(1),
+		Args: oneArg,
 	}
 	format := outputFlag(c)
 	fl := c.Flags()
@@ -64,6 +67,9 @@ func policyEvalCommand() *cobra.Command {
 
 // run asks and explains.
 func (f evalFlags) run(c *cobra.Command, clientID, format string) error {
+	if !slices.Contains([]string{"table", "json", "ndjson"}, format) {
+		return fmt.Errorf("output format %q: want table, json or ndjson", format)
+	}
 	records, err := f.decide(c, clientID)
 	if err != nil {
 		return err
@@ -72,22 +78,38 @@ func (f evalFlags) run(c *cobra.Command, clientID, format string) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case format == "json":
-		err = printJSON(quietFor(c.OutOrStdout(), format), why)
-	case f.verbose:
-		err = explainVerbose(c.OutOrStdout(), why)
-	default:
-		err = explain(c.OutOrStdout(), why)
-	}
+	err = printOne(c.OutOrStdout(), format, why, func(w io.Writer) error { return explain(w, why, f.verbose) })
 	if err == nil && why.Reason != "" {
 		return &findings{}
 	}
 	return err
 }
 
+// check refuses facts that no request can have, and those that would be
+// ignored.
+func (f evalFlags) check() error {
+	if _, err := netip.ParseAddr(f.ip); err != nil {
+		return fmt.Errorf("--source %q: want an address, for instance 192.0.2.1", f.ip)
+	}
+	if len(f.groups) > 0 && f.user == "" {
+		return errors.New("--groups needs a person. Remedy: add --user NAME")
+	}
+	if what, remedy := issuerProblem(f.issuer); what != "" {
+		return fmt.Errorf("--issuer %q %s. Remedy: %s", f.issuer, what, remedy)
+	}
+	for _, id := range f.resource {
+		if what := resourceProblem(id); what != "" {
+			return fmt.Errorf("--resource %q %s. Remedy: write the URL of the API, for instance https://mcp.example/mcp", id, what)
+		}
+	}
+	return nil
+}
+
 // decide runs the admission on an imagined store.
 func (f evalFlags) decide(c *cobra.Command, clientID string) ([]decisionlog.Record, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
 	set, cfg, err := f.source.load(c)
 	if err != nil {
 		return nil, err

@@ -275,6 +275,10 @@ func TestBrokenPolicies(t *testing.T) {
 			t.Errorf("line %q does not say %q", line, want)
 		}
 	}
+	stdout, _, exit := output(t, "status", "--config", s.config)
+	if exit != exitFindings || !strings.Contains(stdout, "policy_problem") || !strings.Contains(stdout, "denny") {
+		t.Errorf("status while the directory is broken: exit %d\n%s", exit, stdout)
+	}
 	if resp, body := s.alice().play(link); resp.Header.Get("Location") == "" {
 		t.Errorf("while the directory is broken: %d\n%s", resp.StatusCode, body)
 	}
@@ -294,6 +298,9 @@ func TestBrokenPolicies(t *testing.T) {
 	if got := s.audit("--event", "client.pruned"); len(got) != 1 {
 		t.Errorf("client.pruned records = %v, want one", got)
 	}
+	if _, _, exit := output(t, "status", "--config", s.config, "-o", "json"); exit != 0 {
+		t.Errorf("status of a mended server: exit %d", exit)
+	}
 	if stdout, _, _ := output(t, "client", "list", "--config", s.config, "-o", "ndjson"); strings.TrimSpace(stdout) != "" {
 		t.Errorf("client list = %s, want none", stdout)
 	}
@@ -302,6 +309,29 @@ func TestBrokenPolicies(t *testing.T) {
 	_, stderr, exit := output(t, "serve", "--config", s.config)
 	if exit != exitError || !strings.Contains(stderr, "example.rego:") {
 		t.Errorf("start with a broken policy: exit %d, %q", exit, stderr)
+	}
+}
+
+// TestEmptiedDirectory: a watched directory in which no policy is left changes
+// nothing by itself; an operator's SIGHUP puts it in force.
+func TestEmptiedDirectory(t *testing.T) {
+	s := newSite(t)
+	p := s.serve()
+	if err := os.Remove(filepath.Join(s.dir, "policies", "example.rego")); err != nil {
+		t.Fatal(err)
+	}
+	p.find(p.errs, "there is no policy left", "\n")
+	if resp, body := s.alice().get(s.authorizeLink()); resp.StatusCode != http.StatusOK {
+		t.Errorf("after the file was removed: %d\n%s", resp.StatusCode, body)
+	}
+	p.cmd.Process.Signal(syscall.SIGHUP)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if resp, _ := s.alice().get(s.authorizeLink()); resp.StatusCode == http.StatusForbidden {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("SIGHUP did not put the empty directory in force within 10 s")
+		}
 	}
 }
 

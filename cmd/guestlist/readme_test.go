@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -241,6 +242,61 @@ func freePort(t testing.TB) string {
 	}
 	defer l.Close()
 	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+}
+
+// TestReadmeFigures holds the section's command to benchmarks that exist, and
+// its table to what that command runs. It asserts no time.
+func TestReadmeFigures(t *testing.T) {
+	text := section(t, "Figures")
+	list := examples(text)
+	if len(list) != 1 {
+		t.Fatalf("%d commands, want the one that makes the figures", len(list))
+	}
+	w := words(list[0].command)
+	at := slices.Index(w, "-bench")
+	if w[0] != "go" || w[1] != "test" || at < 0 {
+		t.Fatalf("command %q is no go test -bench", list[0].command)
+	}
+	pattern := strings.Trim(w[at+1], "'")
+	var have []string
+	for _, arg := range w[at+2:] {
+		if !strings.HasPrefix(arg, "./") {
+			continue
+		}
+		sources, err := filepath.Glob(filepath.Join(repository(t), arg, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := len(have)
+		for _, path := range sources {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile(`(?m)^func Benchmark(\w+)\(`).FindAllStringSubmatch(string(b), -1) {
+				if regexp.MustCompile(pattern).MatchString("Benchmark" + m[1]) {
+					have = append(have, m[1])
+				}
+			}
+		}
+		if len(have) == before {
+			t.Errorf("package %s has no benchmark that %q selects", arg, pattern)
+		}
+	}
+	for _, name := range strings.Split(pattern, "|") {
+		if !slices.ContainsFunc(have, func(h string) bool { return strings.Contains(h, name) }) {
+			t.Errorf("no benchmark is called %s; the command selects %v", name, have)
+		}
+	}
+	named := regexp.MustCompile("`([A-Z]\\w+)(?:/[^`]*)?`").FindAllStringSubmatch(text, -1)
+	if len(named) < 10 {
+		t.Errorf("the table names %d benchmarks, want at least 10", len(named))
+	}
+	for _, m := range named {
+		if !slices.Contains(have, m[1]) {
+			t.Errorf("the table names benchmark %s, which the command does not run", m[1])
+		}
+	}
 }
 
 // TestReadmeRunItForReal starts the server from the section's configuration;

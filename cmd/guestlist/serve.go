@@ -33,7 +33,7 @@ func serveCommand() *cobra.Command {
 		Short: "Run the server",
 		Long: "Run the server from a configuration file, or with --dev from nothing at all:\n" +
 			"everything temporary, on loopback, with a demo client to play an admission with.",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if dev.on {
 				if configPath != "" {
@@ -41,7 +41,7 @@ func serveCommand() *cobra.Command {
 				}
 				return serveDev(c.Context(), dev, c.OutOrStdout(), c.ErrOrStderr())
 			}
-			if dev.used() {
+			if dev.used() || c.Flags().Changed("resource") {
 				return errors.New("--listen, --policies, --resource, --map-host and --trust-ca go with --dev only; a configuration file has them as members")
 			}
 			path, err := findConfig(configPath)
@@ -81,7 +81,7 @@ func serveConfig(ctx context.Context, path string, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	public, err := net.Listen("tcp", cfg.Listen)
+	public, err := listen(cfg.Listen)
 	if err != nil {
 		return errors.Join(err, a.close(ctx))
 	}
@@ -106,6 +106,15 @@ func serveConfig(ctx context.Context, path string, stdout, stderr io.Writer) err
 		run.exports = append(run.exports, sink{"file:" + cfg.DecisionLog.File, f})
 	}
 	return run.until(ctx)
+}
+
+// listen opens a listener on addr.
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%w. Remedy: stop what listens there, or listen elsewhere", err)
+	}
+	return l, err
 }
 
 // sink is where an exporter writes.
@@ -147,7 +156,7 @@ func (r running) until(ctx context.Context) error {
 	go r.app.sweep(ctx)
 	r.app.reloadOn(ctx, r.watch)
 	if r.app.plan.insecure {
-		log.Warn().Str("event", "server.insecure").Msg("development switches are on: loopback only, nothing here is safe for strangers")
+		log.Warn().Str("event", "server.insecure").Msg("for development only: an http issuer on loopback or an insecure host map; nothing here is safe for strangers")
 	}
 	log.Info().Str("event", "server.started").Str("issuer", r.app.plan.issuer).Str("listen", r.public.Addr().String()).Send()
 	var err error
@@ -216,9 +225,10 @@ func (a *app) reloadOn(ctx context.Context, dir string) {
 			case <-ctx.Done():
 				return
 			case <-hup:
+				a.reload(ctx) // its outcome is logged and in the status
 			case <-changed:
+				a.follow(ctx)
 			}
-			a.reload(ctx) // its outcome is logged and in the status
 		}
 	}()
 }

@@ -25,7 +25,7 @@ func versionCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this program and of its main libraries",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 	}
 	format := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {

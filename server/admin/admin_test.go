@@ -382,7 +382,7 @@ func TestClientsSayWhetherTheirLifeIsOver(t *testing.T) {
 	}
 	_, err = e.client.Show(context.Background(), "https://a.example/none")
 	var r *admin.Refusal
-	if !errors.As(err, &r) || r.Status != 404 || r.Text != `no client has the id "https://a.example/none"` {
+	if !errors.As(err, &r) || r.Status != 404 || r.Text != `no client has the id "https://a.example/none"; guestlist client list shows which there are` {
 		t.Errorf("Show(unknown) = %v, want 404", err)
 	}
 }

@@ -137,7 +137,7 @@ func (a *api) why(ctx context.Context, q url.Values) (any, error) {
 		return nil, err
 	}
 	if len(records) == 0 {
-		return nil, fail(http.StatusNotFound, "no record has the id %.300q", id)
+		return nil, fail(http.StatusNotFound, "no record has the id %.300q; guestlist audit ls shows which there are", id)
 	}
 	return NewWhy(records), nil
 }

@@ -65,7 +65,7 @@ func (a *api) showClient(ctx context.Context, q url.Values) (any, error) {
 		return nil, err
 	}
 	if !found {
-		return nil, fail(http.StatusNotFound, "no client has the id %.300q", id)
+		return nil, fail(http.StatusNotFound, "no client has the id %.300q; guestlist client list shows which there are", id)
 	}
 	row := a.row(c)
 	row.Published = string(c.Published)

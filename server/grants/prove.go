@@ -23,7 +23,8 @@ import (
 //
 // The keys are those of the client as it is stored, or those its stored
 // jwks_uri serves: they may be fetched here, the document never is, and neither
-// for a grant or client that has ended (grant_ended, client_ended). A fault is
+// for a grant or client that has ended (grant_ended, client_ended) or a
+// document without the method (document_changed). A fault is
 // client_authentication_failed, a jti that was used before
 // assertion_replayed.
 func (e *Engine) prove(ctx context.Context, u store.Unit, g store.Grant, auth ClientAuth) error {
@@ -40,7 +41,7 @@ func (e *Engine) prove(ctx context.Context, u store.Unit, g store.Grant, auth Cl
 	case !found || client.Expired(e.now()):
 		return broker.Refuse(broker.ReasonClientEnded, "the client has ended, and its keys with it")
 	case !slices.Contains(client.Document.AuthMethods(), methodKey):
-		return refuseClient("the client's document does not offer %s any more", methodKey)
+		return broker.Refuse(broker.ReasonDocumentChanged, "the client's document does not offer %s any more", methodKey)
 	}
 	set := broker.StrictSettings()
 	if len(g.Settings) > 0 {

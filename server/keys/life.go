@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -87,7 +88,8 @@ func fresh(algorithm string, now, from time.Time) (entry, error) {
 // key is an entry that was checked and is ready to be used.
 type key struct {
 	entry
-	jwk json.RawMessage // the public half, of signing keys
+	jwk     json.RawMessage // the public half, of signing keys
+	ciphers *sync.Map       // from purpose to cipher.AEAD, of sealing keys
 }
 
 // set is the keys of one purpose. It does not change; what it answers depends
@@ -116,7 +118,7 @@ func newSet(entries []entry, required string, prepare func(*key) error) (*set, e
 		if e.RetiresAt.IsZero() && !e.SignsFrom.IsZero() {
 			active[e.Algorithm]++
 		}
-		s.keys[i].entry = e
+		s.keys[i].entry, s.keys[i].ciphers = e, &sync.Map{}
 		s.byID[e.ID] = &s.keys[i]
 		if err := prepare(&s.keys[i]); err != nil {
 			return nil, err

@@ -102,8 +102,23 @@ func (k *Keys) Unseal(purpose, sealed string, context []byte) ([]byte, error) {
 	return plaintext, nil
 }
 
-// aead derives the cipher of one purpose from a sealing key.
+// aead is the cipher of one purpose, derived from a sealing key at its first
+// use. It lives as long as the key; purposes are constants of the callers, so
+// there are few.
 func (k *key) aead(purpose string) (cipher.AEAD, error) {
+	if c, ok := k.ciphers.Load(purpose); ok {
+		return c.(cipher.AEAD), nil
+	}
+	c, err := k.derive(purpose)
+	if err != nil {
+		return nil, err
+	}
+	k.ciphers.Store(purpose, c)
+	return c, nil
+}
+
+// derive makes the cipher of one purpose.
+func (k *key) derive(purpose string) (cipher.AEAD, error) {
 	secret, err := k.secret()
 	if err != nil {
 		return nil, err

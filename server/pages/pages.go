@@ -21,6 +21,9 @@ import (
 	"html/template"
 	"net/http"
 	"strconv"
+	"strings"
+	"sync"
+	texttemplate "text/template"
 )
 
 //go:embed templates
@@ -39,10 +42,9 @@ type Config struct {
 // Pages writes pages. It does not change after New and may be used by any
 // number of goroutines.
 type Pages struct {
-	cfg       Config
-	style     template.CSS
 	csp       string
 	templates map[string]*template.Template
+	buffers   *sync.Pool // of *bytes.Buffer
 }
 
 // New parses the embedded templates.
@@ -56,17 +58,23 @@ func New(cfg Config) (*Pages, error) {
 	}
 	hash := sha256.Sum256(style)
 	p := &Pages{
-		cfg:   cfg,
-		style: template.CSS(style),
 		// There is no form-action: Chromium applies it to the redirect that
 		// follows a form too, and would stop the way back to the client.
 		csp: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) +
 			"'; img-src 'none'; base-uri 'none'; frame-ancestors 'none'",
 		templates: map[string]*template.Template{},
+		buffers:   &sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, bufferBytes)) }},
+	}
+	layout, err := layout(cfg, style)
+	if err != nil {
+		return nil, err
 	}
 	funcs := template.FuncMap{"ascii": ascii, "label": label, "wait": wait}
 	for _, name := range []string{"signin", "consent", "account", "error", "help", "message"} {
-		t, err := template.New("layout.html").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
+		t, err := template.New("layout.html").Funcs(funcs).Parse(layout)
+		if err == nil {
+			t, err = t.ParseFS(files, "templates/"+name+".html")
+		}
 		if err != nil {
 			return nil, fmt.Errorf("parse the %s page: %w", name, err)
 		}
@@ -75,12 +83,35 @@ func New(cfg Config) (*Pages, error) {
 	return p, nil
 }
 
+// bufferBytes is more than a usual page takes.
+const bufferBytes = 16 << 10
+
+// layout is the frame of every page with all that is the same on every page
+// written into it, so that a page executes only what is its own.
+func layout(cfg Config, style []byte) (string, error) {
+	raw, err := files.ReadFile("templates/layout.html")
+	if err != nil {
+		return "", fmt.Errorf("read the frame of the pages: %w", err)
+	}
+	t, err := texttemplate.New("layout.html").Delims("[[", "]]").Parse(string(raw))
+	if err != nil {
+		return "", fmt.Errorf("parse the frame of the pages: %w", err)
+	}
+	var out strings.Builder
+	err = t.Execute(&out, map[string]string{"Brand": literal(cfg.Title), "Help": literal(cfg.Help), "Style": string(style)})
+	return out.String(), err
+}
+
+// literal escapes text for HTML, and braces too, which would make it a part of
+// the template.
+func literal(s string) string {
+	return strings.ReplaceAll(template.HTMLEscapeString(s), "{", "&#123;")
+}
+
 // view is what the layout sees.
 type view struct {
-	Brand, Help string
-	Style       template.CSS
-	RequestID   string
-	Page        any
+	RequestID string
+	Page      any
 }
 
 // answer is the part of a page that is not its content.
@@ -98,10 +129,10 @@ func (p *Pages) write(w http.ResponseWriter, a answer, page any) {
 	if a.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(a.retryAfter))
 	}
-	var body bytes.Buffer
-	err := p.templates[a.template].Execute(&body, view{
-		Brand: p.cfg.Title, Help: p.cfg.Help, Style: p.style, RequestID: a.requestID, Page: page,
-	})
+	body := p.buffers.Get().(*bytes.Buffer)
+	defer p.buffers.Put(body)
+	body.Reset()
+	err := p.templates[a.template].Execute(body, view{RequestID: a.requestID, Page: page})
 	if err != nil {
 		http.Error(w, "The page could not be made. Request ID: "+ascii(a.requestID), http.StatusInternalServerError)
 		return

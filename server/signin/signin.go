@@ -184,6 +184,17 @@ func (p *People) Lookup(username string) (Person, bool) {
 	return acc.person(), true
 }
 
+// Count returns how many people may sign in now.
+func (p *People) Count() int {
+	n := 0
+	for _, acc := range p.roll().accounts {
+		if !acc.Disabled {
+			n++
+		}
+	}
+	return n
+}
+
 // account is an entry of the file that is ready for use.
 type account struct {
 	Entry

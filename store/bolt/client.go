@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -70,12 +71,13 @@ func (u *unit) CreateClient(c broker.Client) {
 }
 
 // UpdateClient stages a new row for a living incarnation. An expiry that
-// moved after the unit read it is not moved back.
+// moved after the unit read it is not moved back, and a document is not
+// replaced by one that was fetched earlier.
 func (u *unit) UpdateClient(c broker.Client) {
 	key := []byte(c.ID)
 	raw := u.freeze(clientBucket, key, c)
 	read, known := u.read[c.ID]
-	check := requireLife(c.ID, c.Incarnation)
+	check := notOlder(c)
 	u.stage(check, func(t *txn) error {
 		// Once more: the same unit may have ended it.
 		if err := check(t); err != nil {
@@ -93,6 +95,22 @@ func (u *unit) UpdateClient(c broker.Client) {
 		}
 		return t.extend(c.ID, c.Incarnation, now.ExpiresAt)
 	})
+}
+
+// notOlder holds unless the incarnation is gone or has a document that was
+// fetched later than c's.
+func notOlder(c broker.Client) func(*txn) error {
+	lives := requireLife(c.ID, c.Incarnation)
+	return func(t *txn) error {
+		if err := lives(t); err != nil {
+			return err
+		}
+		now, _, err := load[broker.Client](t.view, clientBucket, []byte(c.ID))
+		if err == nil && now.FetchedAt.After(c.FetchedAt) {
+			err = fmt.Errorf("%w: client %.200q holds a document fetched later", broker.ErrConflict, c.ID)
+		}
+		return err
+	}
 }
 
 // EndClient stages the end of an incarnation and of its grants.

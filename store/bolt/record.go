@@ -28,7 +28,7 @@ func (t *txn) appendRecord(r decisionlog.Record) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
-	if err := t.put(recordBucket, seqKey(seq), packRecord(sealed)); err != nil {
+	if err := t.put(recordBucket, seqKey(seq), packRecord(sealed)...); err != nil {
 		return err
 	}
 	for _, entry := range []struct {
@@ -51,15 +51,16 @@ func (t *txn) indexRecord(b bucket, value string, seq uint64) error {
 	if value == "" {
 		return nil
 	}
-	return t.put(b, append(lengthPrefixed(value), seqKey(seq)...), nil)
+	return t.put(b, append(lengthPrefixed(value), seqKey(seq)...))
 }
 
-// packRecord keeps the three byte strings of a record as they are.
-func packRecord(s decisionlog.Sealed) []byte {
-	raw := make([]byte, 0, len(s.Header)+len(s.Salt)+len(s.Body)+2*binary.MaxVarintLen32)
-	raw = append(binary.AppendUvarint(raw, uint64(len(s.Header))), s.Header...)
-	raw = append(binary.AppendUvarint(raw, uint64(len(s.Salt))), s.Salt...)
-	return append(raw, s.Body...)
+// packRecord keeps the three byte strings of a record as they are, each but
+// the last behind its length.
+func packRecord(s decisionlog.Sealed) [][]byte {
+	return [][]byte{
+		binary.AppendUvarint(nil, uint64(len(s.Header))), s.Header,
+		binary.AppendUvarint(nil, uint64(len(s.Salt))), s.Salt, s.Body,
+	}
 }
 
 // record returns a copy of one sealed record.

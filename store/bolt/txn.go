@@ -123,14 +123,14 @@ func (t *txn) finish() error {
 	return t.put(metaBucket, []byte(stateKey), raw)
 }
 
-// put stores an encoded row.
-func (t *txn) put(b bucket, key, payload []byte) error {
+// put stores an encoded row, which may come in parts.
+func (t *txn) put(b bucket, key []byte, payload ...[]byte) error {
 	bk, err := t.bucket(b)
 	if err != nil {
 		return err
 	}
 	t.wrote = true
-	if err := bk.Put(key, seal(b, key, payload)); err != nil {
+	if err := bk.Put(key, seal(b, key, payload...)); err != nil {
 		return fmt.Errorf("%w: write bucket %s, key %s: %w", store.ErrUnavailable, b, quoted(string(key)), err)
 	}
 	return nil

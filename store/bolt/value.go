@@ -20,11 +20,18 @@ const valueHead = 1 + crc32.Size
 // keyShown bounds how many bytes of a key an error repeats.
 const keyShown = 100
 
-// seal puts the version and the checksum in front of payload.
-func seal(b bucket, key, payload []byte) []byte {
-	v := make([]byte, valueHead, valueHead+len(payload))
+// seal puts the version and the checksum in front of payload, which may come
+// in parts.
+func seal(b bucket, key []byte, payload ...[]byte) []byte {
+	n := valueHead
+	for _, part := range payload {
+		n += len(part)
+	}
+	v := make([]byte, valueHead, n)
 	v[0] = valueVersion
-	v = append(v, payload...)
+	for _, part := range payload {
+		v = append(v, part...)
+	}
 	binary.BigEndian.PutUint32(v[1:], checksum(b, key, v))
 	return v
 }

@@ -28,6 +28,9 @@ func clientRows(e *env) {
 	if got, ok := e.client(clientID); !ok || !reflect.DeepEqual(got, c) || !got.Expired(moment(0)) {
 		e.Fatalf("after update and reopen: Client() = %+v, %v, want %+v", got, ok, c)
 	}
+	older := c
+	older.FetchedAt = moment(-time.Nanosecond)
+	e.want("update by a document fetched earlier", broker.ErrConflict, func(u store.Unit) { u.UpdateClient(older) })
 	e.want("update of no row", broker.ErrConflict, func(u store.Unit) { u.UpdateClient(newClient("https://other.example/c", 1)) })
 	e.want("end of no row", broker.ErrConflict, func(u store.Unit) { u.EndClient("https://other.example/c", 1, moment(0), "gone") })
 	e.want("requirement of no row", broker.ErrConflict, func(u store.Unit) { u.RequireClient("https://other.example/c", 1) })

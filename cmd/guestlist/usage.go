@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// oneArg wants exactly one argument, and shows the command to whoever forgot
+// it.
+func oneArg(c *cobra.Command, args []string) error {
+	if err := cobra.ExactArgs(1)(c, args); err != nil {
+		return fmt.Errorf("%w. Remedy: write %s", err, c.UseLine())
+	}
+	return nil
+}
+
+// noArgs wants none: on a command with commands below it, an argument is a
+// misspelt command.
+func noArgs(c *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(c, args); err != nil {
+		return fmt.Errorf("%w. Remedy: see %s --help", err, c.CommandPath())
+	}
+	return nil
+}
+
+// showHelp is what a command does that only has commands below it.
+func showHelp(c *cobra.Command, _ []string) error { return c.Help() }
+
+// badFlag leads from a flag that is not understood to those that are.
+func badFlag(c *cobra.Command, err error) error {
+	return fmt.Errorf("%w. Remedy: see %s --help", err, c.CommandPath())
+}
+
+// helpCommand is help as a command; unlike the library's, it calls a command
+// that does not exist an error.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about any command", DisableFlagsInUseLine: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err == nil && len(rest) > 0 {
+				err = noArgs(about, rest)
+			}
+			if err != nil {
+				return err
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}

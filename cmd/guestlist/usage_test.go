@@ -1,0 +1,63 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestMisuseNamesARemedy holds what somebody in a hurry gets wrong to an
+// error of one line that says what to write instead.
+func TestMisuseNamesARemedy(t *testing.T) {
+	t.Setenv(configEnv, "")
+	guests, empty := t.TempDir(), t.TempDir()
+	const policy = "package admission.policies.a\nclient_ids := {\"https://app.example/client.json\"}\nsettings := {\"scopes\": {\"ceiling\": [\"a\"]}}\n"
+	if err := os.WriteFile(filepath.Join(guests, "a.rego"), []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eval := "policy eval https://app.example/client.json --policies " + guests
+	for _, test := range []struct {
+		name, args, want string
+		code             int
+	}{
+		{"command", "bogus", "see guestlist --help", exitError},
+		{"command below", "policy bogus", "see guestlist policy --help", exitError},
+		{"argument", "serve extra", "see guestlist serve --help", exitError},
+		{"flag", "policy check --bogus", "see guestlist policy check --help", exitError},
+		{"help for what is not there", "help bogus", `unknown command "bogus"`, exitError},
+		{"help for what is not there below", "help policy bogus", "see guestlist policy --help", exitError},
+		{"no directory", "policy check", "guestlist policy check DIR", exitError},
+		{"no id", "audit why", "guestlist audit why ID", exitError},
+		{"no policy", "policy check " + empty, "admission.policies.NAME", exitFindings},
+		{"two sources of policies", eval + " --starter development", "by one only", exitError},
+		{"eval format", eval + " -o yaml", `output format "yaml"`, exitError},
+		{"eval source", eval + " --source here", `--source "here"`, exitError},
+		{"eval resource", eval + " --resource here", `--resource "here"`, exitError},
+		{"eval issuer", eval + " --issuer here", `--issuer "here"`, exitError},
+		{"eval groups of nobody", eval + " --groups eng", "--user", exitError},
+		{"development resource", "serve --dev --resource here", `--resource "here"`, exitError},
+		{"development resource without --dev", "serve --config x --resource https://api.example", "--dev only", exitError},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, stdout, stderr := runProgram(t, "", strings.Fields(test.args)...)
+			if code != test.code || stdout != "" || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("%s = exit %d, %q, %q, want exit %d and one line with %q", test.args, code, stdout, stderr, test.code, test.want)
+			}
+		})
+	}
+}
+
+func TestHelpNamesTheCommand(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                  "Usage:\n  guestlist\n  guestlist [command]",
+		"help":              "Usage:\n  guestlist\n  guestlist [command]",
+		"policy":            "Usage:\n  guestlist policy\n  guestlist policy [command]",
+		"help policy check": "Usage:\n  guestlist policy check DIR",
+	} {
+		code, stdout, stderr := runProgram(t, "", strings.Fields(args)...)
+		if code != 0 || stderr != "" || !strings.Contains(stdout, want) {
+			t.Errorf("guestlist %s = exit %d, %q, %q, want %q", args, code, stdout, stderr, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"sync"
+	"sync/atomic"
 
 	"guestlist/broker"
 )
@@ -11,11 +12,13 @@ import (
 // kept.
 const maxDecoded = 2 << 20
 
-// decoded remembers client rows in their decoded form beside the bytes that
+// decoded remembers the state and client rows in their decoded form beside the bytes that
 // they were decoded from, because each step of each flow reads the row of its
 // client. A row is read and its checksum proven every time all the same; only
 // equal bytes are not decoded again. The zero value is ready.
 type decoded struct {
+	last atomic.Pointer[decodedState]
+
 	mu    sync.Mutex
 	rows  map[string]decodedRow
 	bytes int // of raw in rows, more when rows were replaced
@@ -24,6 +27,28 @@ type decoded struct {
 type decodedRow struct {
 	raw []byte
 	row broker.Client
+}
+
+// decodedState is a state beside the bytes that it was decoded from.
+type decodedState struct {
+	raw []byte
+	st  state
+}
+
+// state is view.state.
+func (d *decoded) state(v view) (state, error) {
+	raw, err := v.get(metaBucket, []byte(stateKey))
+	if err != nil {
+		return state{}, err
+	}
+	if known := d.last.Load(); known != nil && raw != nil && bytes.Equal(known.raw, raw) {
+		return known.st, nil
+	}
+	st, err := v.state()
+	if err == nil {
+		d.last.Store(&decodedState{bytes.Clone(raw), st})
+	}
+	return st, err
 }
 
 // client is load for a client row.

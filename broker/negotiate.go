@@ -129,9 +129,9 @@ func redirectRefused(s RedirectSettings, kind, host, relation string) string {
 		}
 		return ""
 	}
-	rank := map[string]int{"same_origin": 0, "same_site": 1, "cross_site": 2}
-	have, known := rank[relation]
-	if !known || have > rank[s.Relation] {
+	rank := [...]string{"same_origin", "same_site", "cross_site"}
+	have := slices.Index(rank[:], relation)
+	if have < 0 || have > max(0, slices.Index(rank[:], s.Relation)) {
 		return "the redirect URI is " + relation + " to the client identifier, the settings allow " + s.Relation
 	}
 	if s.Hosts != nil && !slices.Contains(s.Hosts, host) {

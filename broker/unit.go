@@ -18,7 +18,8 @@ type Unit interface {
 	// RequireEpoch makes the commit fail with ErrConflict unless the stored
 	// epoch is still epoch.
 	RequireEpoch(epoch uint64)
-	// Client returns the row of a client identifier; absence is false.
+	// Client returns the row of a client identifier; absence is false. What
+	// the row points to may be shared and is for reading only.
 	Client(ctx context.Context, id string) (Client, bool, error)
 	// CreateClient stores a new row. The commit fails with ErrConflict when
 	// the client has a row that this unit does not end.

@@ -41,9 +41,13 @@ func requireLife(id string, number uint64) func(*txn) error {
 	}
 }
 
-// Client returns the row of a client identifier, expired or not.
-func (u *unit) Client(ctx context.Context, id string) (broker.Client, bool, error) {
-	c, ok, err := fetch[broker.Client](ctx, u.s, clientBucket, []byte(id))
+// Client returns the row of a client identifier, expired or not. Its slices
+// and maps are shared and for reading only.
+func (u *unit) Client(ctx context.Context, id string) (c broker.Client, ok bool, err error) {
+	err = u.s.read(ctx, func(v view) (err error) {
+		c, ok, err = u.s.decoded.client(v, id)
+		return err
+	})
 	if err == nil && ok {
 		if u.read == nil {
 			u.read = map[string]time.Time{}

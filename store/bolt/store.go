@@ -48,6 +48,8 @@ type Store struct {
 	changed chan struct{}
 
 	broken  error // written by the committer: no further commit is possible
+	decoded decoded
+
 	commits atomic.Uint64
 	syncs   atomic.Uint64
 }

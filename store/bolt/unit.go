@@ -71,7 +71,7 @@ func (u *unit) ActiveRevision(ctx context.Context) (string, error) {
 
 func (s *Store) state(ctx context.Context) (st state, err error) {
 	err = s.read(ctx, func(v view) (err error) {
-		st, err = v.state()
+		st, err = s.decoded.state(v)
 		return err
 	})
 	return st, err

@@ -33,6 +33,7 @@ type Offer struct {
 	GrantTypes    []string   // endpoints that exist
 	ResponseTypes []string   // code
 	AuthMethods   []string   // client authentication methods that work
+	SigningAlgs   []string   // of client assertions, for private_key_jwt
 	Resources     []Resource // the configured protected resources
 }
 

@@ -24,7 +24,7 @@ type Negotiated struct {
 // as it goes, for the record.
 func Negotiate(s Settings, in Input, doc cimd.Document, offer Offer) Negotiated {
 	n := Negotiated{Redirects: []cimd.Redirect{}, Cut: []decisionlog.Cut{}}
-	n.demands(s, doc)
+	n.demands(s, doc, offer)
 	n.authMethods(s, doc, offer)
 	n.Effective.GrantTypes = n.meet("grant_types", doc.GrantTypes, s.GrantTypes, offer.GrantTypes)
 	n.Effective.ResponseTypes = n.meet("response_types", doc.ResponseTypes, s.ResponseTypes, offer.ResponseTypes)
@@ -54,7 +54,7 @@ func (n *Negotiated) cut(member, value, by, why string) {
 
 // demands refuses what document or settings insist on and this server cannot
 // do yet: letting such a client in without it would weaken what was asked.
-func (n *Negotiated) demands(s Settings, doc cimd.Document) {
+func (n *Negotiated) demands(s Settings, doc cimd.Document, offer Offer) {
 	switch {
 	case doc.DPoPBoundAccessTokens:
 		n.fail(ReasonDocumentDemands, "the document demands DPoP-bound access tokens")
@@ -64,7 +64,7 @@ func (n *Negotiated) demands(s Settings, doc cimd.Document) {
 		n.fail(ReasonSettingsDemand, "the settings demand DPoP, which this server does not have yet")
 	case s.Require.PAR:
 		n.fail(ReasonSettingsDemand, "the settings demand pushed authorization requests, which this server does not have yet")
-	case s.Require.ClientAuth:
+	case s.Require.ClientAuth && !slices.Contains(offer.AuthMethods, methodPrivateKeyJWT):
 		n.fail(ReasonSettingsDemand, "the settings demand key authentication, which this server does not have yet")
 	case s.Require.SignedRequest:
 		n.fail(ReasonSettingsDemand, "the settings demand signed requests, which this server does not have yet")
@@ -72,25 +72,6 @@ func (n *Negotiated) demands(s Settings, doc cimd.Document) {
 		n.fail(ReasonSettingsDemand, "the settings demand one of the sign-in classes %q, which this server does not have yet", s.Require.ACR)
 	case s.Consent.Mode == "approval":
 		n.fail(ReasonSettingsDemand, "the settings demand approval by an operator, which this server does not have yet")
-	}
-}
-
-// authMethods keeps what the document offers, the settings allow and the
-// server has. Without a word in the settings only the strongest method that
-// the document offers counts: a client that holds a key is not let in
-// without it by accident.
-func (n *Negotiated) authMethods(s Settings, doc cimd.Document, offer Offer) {
-	want := s.TokenEndpointAuthMethods
-	offered := doc.AuthMethods()
-	if len(want) == 0 {
-		want = offered
-		if slices.Contains(offered, "private_key_jwt") {
-			want = []string{"private_key_jwt"}
-		}
-	}
-	n.Effective.AuthMethods = n.meet("token_endpoint_auth_methods_supported", offered, want, offer.AuthMethods)
-	if len(n.Effective.AuthMethods) == 0 {
-		n.fail(ReasonDocumentAuthMethod, "of the methods %q none is allowed by the settings %q and available here %q", offered, want, offer.AuthMethods)
 	}
 }
 

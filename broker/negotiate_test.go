@@ -84,6 +84,11 @@ func reasonOf(n broker.Negotiated) broker.Reason {
 
 const jwks = `{"keys":[{"kty":"EC","crv":"P-256","kid":"k","use":"sig","alg":"ES256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`
 
+// keys makes the server one that knows private_key_jwt.
+func (k *talk) keys() {
+	k.offer.AuthMethods, k.offer.SigningAlgs = []string{"none", "private_key_jwt"}, []string{"ES256", "RS256"}
+}
+
 func TestNegotiate(t *testing.T) {
 	keyed := func(more map[string]any) map[string]any {
 		m := map[string]any{"jwks": json.RawMessage(jwks), "token_endpoint_auth_method": nil}
@@ -93,6 +98,9 @@ func TestNegotiate(t *testing.T) {
 		return m
 	}
 	type doc = map[string]any
+	elsewhere := func(uri string) doc {
+		return doc{"redirect_uris": []string{redirect}, "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": uri}
+	}
 	const loop, private = "http://127.0.0.1:4711/cb", "com.example.app:/cb"
 	uris := func(use string, all ...string) doc { return doc{"redirect_uris": all, "use": use} }
 	two := func(k *talk) {
@@ -122,6 +130,34 @@ func TestNegotiate(t *testing.T) {
 			change: func(k *talk) { k.settings.TokenEndpointAuthMethods = []string{"none"} }, auth: "none"},
 		{name: "strongest where the server has it", doc: keyed(doc{"token_endpoint_auth_methods_supported": []string{"none", "private_key_jwt"}}),
 			change: func(k *talk) { k.offer.AuthMethods = []string{"none", "private_key_jwt"} }, auth: "private_key_jwt"},
+		{name: "B20 CU-05 both where the settings name both", doc: keyed(doc{"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_methods_supported": []string{"none", "private_key_jwt"}}),
+			change: func(k *talk) { k.keys(); k.settings.TokenEndpointAuthMethods = []string{"none", "private_key_jwt"} }, auth: "private_key_jwt none"},
+		{name: "D14 CU-05 the key alone", doc: keyed(doc{"token_endpoint_auth_methods_supported": []string{"private_key_jwt"}}),
+			change: func(k *talk) { k.keys() }, auth: "private_key_jwt"},
+		{name: "A9 an algorithm the server has", doc: keyed(doc{"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "ES256"}),
+			change: func(k *talk) { k.keys() }, auth: "private_key_jwt"},
+		{name: "A9 an algorithm the server has not", doc: keyed(doc{"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "ES256"}),
+			change: func(k *talk) { k.keys(); k.offer.SigningAlgs = []string{"RS256"} }, reason: broker.ReasonDocumentAuthMethod},
+		{name: "A9 such an algorithm, none beside and named", doc: keyed(doc{"redirect_uris": []string{redirect}, "token_endpoint_auth_methods_supported": []string{"none", "private_key_jwt"}, "token_endpoint_auth_signing_alg": "ES256"}),
+			change: func(k *talk) {
+				k.keys()
+				k.offer.SigningAlgs = []string{"RS256"}
+				k.settings.TokenEndpointAuthMethods = []string{"none", "private_key_jwt"}
+			}, auth: "none", cut: "token_endpoint_auth_methods_supported=private_key_jwt<server"},
+		{name: "CU-08 keys on another host", doc: elsewhere("https://keys.example.net/jwks"), change: func(k *talk) { k.keys() }, reason: broker.ReasonDocumentAuthMethod},
+		{name: "CU-08 keys on a subdomain", doc: elsewhere("https://keys.app.example.com/jwks"), change: func(k *talk) { k.keys() }, reason: broker.ReasonDocumentAuthMethod},
+		{name: "CU-08 keys on another port", doc: elsewhere("https://app.example.com:8443/jwks"), change: func(k *talk) { k.keys() }, reason: broker.ReasonDocumentAuthMethod},
+		{name: "CU-08 keys on the same origin", doc: elsewhere("https://app.example.com/jwks"), change: func(k *talk) { k.keys() }, auth: "private_key_jwt"},
+		{name: "CU-08 keys on the default port, written", doc: elsewhere("https://app.example.com:443/jwks"), change: func(k *talk) { k.keys() }, auth: "private_key_jwt"},
+		{name: "CU-08 waived", doc: elsewhere("https://keys.example.net/jwks"), change: func(k *talk) { k.keys(); k.settings.JWKS.SameOrigin = false }, auth: "private_key_jwt"},
+		{name: "require.client_auth met", doc: keyed(doc{"redirect_uris": []string{redirect}, "token_endpoint_auth_methods_supported": []string{"none", "private_key_jwt"}}),
+			change: func(k *talk) {
+				k.keys()
+				k.settings.Require.ClientAuth = true
+				k.settings.TokenEndpointAuthMethods = []string{"none", "private_key_jwt"}
+			}, auth: "private_key_jwt", cut: "token_endpoint_auth_methods_supported=none<settings"},
+		{name: "D18 require.client_auth of a client without a key", doc: doc{"redirect_uris": []string{redirect}},
+			change: func(k *talk) { k.keys(); k.settings.Require.ClientAuth = true }, reason: broker.ReasonDocumentAuthMethod},
 		{name: "D18 settings demand a key, the document has none", change: func(k *talk) {
 			k.settings.TokenEndpointAuthMethods = []string{"private_key_jwt"}
 			k.offer.AuthMethods = []string{"none", "private_key_jwt"}
@@ -368,7 +404,7 @@ func TestNegotiateNeverWidens(t *testing.T) {
 		within(t, "response_types", n.Effective.ResponseTypes, k.doc.ResponseTypes, s.ResponseTypes, k.offer.ResponseTypes)
 		within(t, "auth_methods", n.Effective.AuthMethods, k.doc.AuthMethods(), k.offer.AuthMethods)
 		if len(s.TokenEndpointAuthMethods) > 0 {
-			within(t, "auth_methods", n.Effective.AuthMethods, s.TokenEndpointAuthMethods)
+			within(t, "auth_methods", n.Effective.AuthMethods, k.doc.AuthMethods(), s.TokenEndpointAuthMethods)
 		}
 		asked := k.in.Request.Scopes
 		if len(asked) == 0 {

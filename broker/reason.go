@@ -55,6 +55,7 @@ const (
 	ReasonGrantTypeUnsupported  Reason = "grant_type_unsupported"
 	ReasonGrantTypeNotAllowed   Reason = "grant_type_not_allowed"
 	ReasonClientAuthFailed      Reason = "client_authentication_failed"
+	ReasonAssertionReplayed     Reason = "assertion_replayed"
 	ReasonClientEnded           Reason = "client_ended"
 	ReasonCodeUnknown           Reason = "code_unknown"
 	ReasonGrantSpent            Reason = "grant_spent"

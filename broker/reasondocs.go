@@ -50,6 +50,7 @@ var reasonDocs = map[Reason]ReasonDoc{
 	ReasonGrantTypeUnsupported:  {Public: PublicRequestInvalid, Meaning: "The grant_type is not one this server has."},
 	ReasonGrantTypeNotAllowed:   {Public: PublicRequestInvalid, Meaning: "The grant_type is not in what was negotiated with this client."},
 	ReasonClientAuthFailed:      {Public: PublicRequestInvalid, Meaning: "The client did not authenticate as its grant requires."},
+	ReasonAssertionReplayed:     {Public: PublicRequestInvalid, Meaning: "The client assertion was used before; each needs a jti of its own (settings.replay_prevention)."},
 	ReasonClientEnded:           {Public: PublicRequestInvalid, Meaning: "The client's life has ended: expired, pruned or admitted anew since the grant was made."},
 	ReasonCodeUnknown:           {Public: PublicRequestInvalid, Meaning: "The authorization code is unknown, expired or belongs to another client or redirect_uri."},
 	ReasonGrantSpent:            {Public: PublicRequestInvalid, Meaning: "The authorization code was used before. When client and PKCE checks pass, the grant ends."},

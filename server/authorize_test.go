@@ -254,7 +254,8 @@ func TestA3Metadata(t *testing.T) {
 			}
 			for k, want := range map[string]string{
 				"response_types_supported": "[code]", "grant_types_supported": "[authorization_code refresh_token]", "code_challenge_methods_supported": "[S256]",
-				"token_endpoint_auth_methods_supported": "[none]", "scopes_supported": "[offline_access mcp:read mcp:write]", "protected_resources": "[" + servertest.Resource + "]",
+				"token_endpoint_auth_methods_supported": "[none private_key_jwt]", "revocation_endpoint_auth_methods_supported": "[none private_key_jwt]",
+				"token_endpoint_auth_signing_alg_values_supported": "[ES256 ES384 RS256 PS256 EdDSA]", "revocation_endpoint_auth_signing_alg_values_supported": "[ES256 ES384 RS256 PS256 EdDSA]", "scopes_supported": "[offline_access mcp:read mcp:write]", "protected_resources": "[" + servertest.Resource + "]",
 			} {
 				if got := fmt.Sprint(m[k]); got != want {
 					t.Errorf("%s: %s = %v, want %v", location, k, got, want)

@@ -8,6 +8,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"guestlist/broker"
+	"guestlist/server/grants"
 	"guestlist/server/pages"
 )
 
@@ -23,15 +24,18 @@ func (s *Server) describe() ([]byte, error) {
 		"response_modes_supported":                       []string{"query"},
 		"grant_types_supported":                          []string{"authorization_code", "refresh_token"},
 		"revocation_endpoint":                            s.url("/revoke"),
-		"revocation_endpoint_auth_methods_supported":     []string{"none"},
+		"revocation_endpoint_auth_methods_supported":     grants.AuthMethods(),
 		"introspection_endpoint":                         s.url("/introspect"),
 		"introspection_endpoint_auth_methods_supported":  []string{"client_secret_basic"},
-		"token_endpoint_auth_methods_supported":          []string{"none"},
+		"token_endpoint_auth_methods_supported":          grants.AuthMethods(),
 		"code_challenge_methods_supported":               []string{"S256"},
 		"authorization_response_iss_parameter_supported": true,
 		"scopes_supported":                               scopesOf(s.cfg.Resources),
 		"request_parameter_supported":                    false,
 		"request_uri_parameter_supported":                false,
+	}
+	for _, endpoint := range []string{"token", "revocation"} {
+		m[endpoint+"_endpoint_auth_signing_alg_values_supported"] = grants.SigningAlgs()
 	}
 	if ids := resourceIDs(s.cfg.Resources); len(ids) > 0 {
 		m["protected_resources"] = ids // RFC 9728 section 4

@@ -17,11 +17,16 @@ func (s *Server) grant(id string, t ticket, a broker.Admission, person broker.Us
 		return store.Grant{}, err
 	}
 	now := s.cfg.Now()
+	methods := a.Decision.Effective.AuthMethods
+	var open []string
+	if len(methods) > 1 {
+		open = methods // the code exchange settles it
+	}
 	return store.Grant{
 		ID: id, ClientID: a.Client.ID, Registration: a.Client.Registration, Incarnation: a.Client.Incarnation,
 		Subject: person.Sub, User: person, Request: a.Request, RedirectURI: t.RedirectURI,
 		Scopes: a.Decision.Effective.Scopes, Resources: a.Decision.Effective.Resources,
-		AuthMethod: a.Decision.Effective.AuthMethods[0], DocumentSHA256: a.Client.DocumentSHA256,
+		AuthMethod: methods[0], AuthMethods: open, DocumentSHA256: a.Client.DocumentSHA256,
 		SecurityDigest: broker.SecurityDigest(a.Client.Document), ClientName: a.Client.Document.ClientName,
 		Settings: settings, Policy: a.Decision.Winner,
 		CreatedAt: now, LastUsedAt: now,

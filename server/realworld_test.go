@@ -103,6 +103,7 @@ func freePort(t *testing.T) int {
 type installation struct {
 	id       string
 	redirect string   // PORT stands for a random one
+	keyed    bool     // authenticates with its key, from chatgptKeys
 	scope    string   // what it asks for; empty: it sends no scope
 	state    string   // empty: it sends none
 	prompt   string   // empty: none
@@ -130,7 +131,8 @@ func (i *installation) request(t *testing.T, s *servertest.Server) url.Values {
 
 // token is its token request.
 func (i *installation) token(s *servertest.Server, p servertest.Page) (int, map[string]any) {
-	changes := url.Values{"redirect_uri": {i.redirect}}
+	changes := i.proof(s)
+	changes.Set("redirect_uri", i.redirect)
 	if i.silent {
 		changes["resource"] = nil
 	}
@@ -138,9 +140,29 @@ func (i *installation) token(s *servertest.Server, p servertest.Page) (int, map[
 	return status, answer
 }
 
+// proof is what it authenticates with; nothing for a public client.
+func (i *installation) proof(s *servertest.Server) url.Values {
+	if !i.keyed {
+		return url.Values{}
+	}
+	return s.Asserted(chatgptKey(s), i.id)
+}
+
+// chatgptKey makes the key set of ChatGPT's document serve a key, the same one
+// for the life of a server.
+func chatgptKey(s *servertest.Server) *servertest.ClientKey {
+	return s.KeyAt("https://chatgpt.com/oauth/jwks.json", "RS256")
+}
+
+// fetches counts what was asked of hosts, but keys.
+func fetches(s *servertest.Server) int {
+	return s.Docs.Total() - s.Docs.Hits("https://chatgpt.com/oauth/jwks.json")
+}
+
 // next is its refresh request; some clients say once more what they want.
 func (i *installation) next(s *servertest.Server, token any, changes ...string) (int, map[string]any) {
-	form := url.Values{"client_id": {i.id}}
+	form := i.proof(s)
+	form.Set("client_id", i.id)
 	for at := 0; at < len(changes); at += 2 {
 		form.Set(changes[at], changes[at+1])
 	}
@@ -150,7 +172,10 @@ func (i *installation) next(s *servertest.Server, token any, changes ...string) 
 // back is its revocation request, with the hint that the libraries send.
 func (i *installation) back(t *testing.T, s *servertest.Server, token any, hint string) int {
 	t.Helper()
-	form := url.Values{"client_id": {i.id}, "token": {fmt.Sprint(token)}, "token_type_hint": {hint}}
+	form := i.proof(s)
+	form.Set("client_id", i.id)
+	form.Set("token", fmt.Sprint(token))
+	form.Set("token_type_hint", hint)
 	return send(t, http.MethodPost, s.Issuer+"/revoke", form.Encode(), formHeader()).Status
 }
 
@@ -189,7 +214,10 @@ var realInstallations = map[string]installation{
 	},
 	"ChatGPT as none, B18 no scope, B20 two methods": {
 		id: chatgpt, redirect: "https://chatgpt.com/connector_platform_oauth_redirect", state: "oauth_s_69", refresh: true, granted: "mcp:read",
-		cut: []string{"token_endpoint_auth_methods_supported private_key_jwt server"},
+	},
+	"ChatGPT with its key, B20 two methods, CU-06": {
+		id: chatgpt, redirect: "https://chatgpt.com/connector_platform_oauth_redirect", state: "oauth_s_69", refresh: true, granted: "mcp:read",
+		keyed: true,
 	},
 	"Zed": {
 		id: zed, redirect: "http://127.0.0.1:PORT/callback", scope: "mcp:read", state: "zed", granted: "mcp:read",
@@ -231,8 +259,8 @@ func TestRealClients(t *testing.T) {
 				t.Fatalf("token: %d %v, want scope %q", status, tokens, i.granted)
 			}
 			tokens = i.live(t, s, tokens)
-			if s.Docs.Total() != 1 || s.Docs.Hits(i.id) != 1 {
-				t.Errorf("%d fetches, %d of the document; want the document once and nothing else", s.Docs.Total(), s.Docs.Hits(i.id))
+			if fetches(s) != 1 || s.Docs.Hits(i.id) != 1 || i.keyed == (fetches(s) == s.Docs.Total()) {
+				t.Errorf("%d fetches, %d of the document; want the document once, keys where it has one and nothing else", s.Docs.Total(), s.Docs.Hits(i.id))
 			}
 			i.giveBack(t, s, tokens)
 		})
@@ -359,7 +387,7 @@ func (i *installation) giveBack(t *testing.T, s *servertest.Server, tokens map[s
 			t.Errorf("refresh after revocation: %d %v", status, answer)
 		}
 	}
-	if got := s.Docs.Total(); got != 1 {
+	if got := fetches(s); got != 1 {
 		t.Errorf("%d fetches, want none after the first", got)
 	}
 }
@@ -383,23 +411,41 @@ func TestZedLiteralScope(t *testing.T) {
 	}
 }
 
-// TestChatGPTWhereKeysAreDemanded is B20, the other outcome: a policy that
+// TestChatGPTWhereKeysAreDemanded is B20, A7, the other outcome: a policy that
 // demands the key, or says nothing, does not get the client without it.
 func TestChatGPTWhereKeysAreDemanded(t *testing.T) {
 	t.Parallel()
 	for name, member := range map[string]string{
 		"the key by name":           `"token_endpoint_auth_methods": ["private_key_jwt"],`,
 		"nothing said, so the best": "",
+		"require.client_auth":       `"token_endpoint_auth_methods": ["none", "private_key_jwt"], "require": {"client_auth": true},`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			policy := strings.NewReplacer(mcpExample, chatgpt, `"redirect": {"loopback": true},`, member).Replace(realPolicy)
 			s := realWorld(t, servertest.Options{Policy: map[string]string{"chatgpt.rego": policy}})
-			i := realInstallations["ChatGPT as none, B18 no scope, B20 two methods"]
-			wantPage(t, s, s.Browser().Authorize(i.request(t, s)), http.StatusBadRequest, broker.ReasonDocumentAuthMethod)
-			wantNobody(t, s)
+			i := realInstallations["ChatGPT with its key, B20 two methods, CU-06"]
+			bare := realInstallations["ChatGPT as none, B18 no scope, B20 two methods"]
+			b := s.Browser()
+			p := b.Submit(b.SignIn(b.Authorize(i.request(t, s)), servertest.Person), "decision", allow())
+			if status, answer := bare.token(s, p); status != http.StatusUnauthorized || answer["error"] != "invalid_client" {
+				t.Errorf("code without the key: %d %v, want 401 invalid_client", status, answer)
+			}
 			if s.Docs.Total() != 1 {
-				t.Errorf("%d fetches, want the document alone: no key is asked for", s.Docs.Total())
+				t.Errorf("%d fetches, want the document alone: no key is asked for yet", s.Docs.Total())
+			}
+			status, tokens := i.token(s, p)
+			if status != http.StatusOK {
+				t.Fatalf("code with the key: %d %v", status, tokens)
+			}
+			if status, answer := bare.next(s, tokens["refresh_token"]); status != http.StatusUnauthorized || answer["error"] != "invalid_client" {
+				t.Errorf("A7 refresh without the key: %d %v, want 401 invalid_client", status, answer)
+			}
+			if status := bare.back(t, s, tokens["refresh_token"], "refresh_token"); status != http.StatusUnauthorized {
+				t.Errorf("A7 revocation without the key: %d, want 401", status)
+			}
+			if status, answer := i.next(s, tokens["refresh_token"]); status != http.StatusOK {
+				t.Errorf("refresh with the key: %d %v", status, answer)
 			}
 		})
 	}
@@ -445,12 +491,14 @@ func TestRealDocumentsRefused(t *testing.T) {
 		"VS Code, https with a port":     {id: vscode, redirect: "https://vscode.dev:8443/redirect", reason: broker.ReasonRedirectMismatch},
 		"Goose with a wildcard port": {id: goose, flaw: map[string]any{"redirect_uris": []string{"http://localhost:*/oauth_callback"}},
 			redirect: "http://localhost:5000/oauth_callback", reason: broker.ReasonDocumentRedirects},
-		"Goose on 127.0.0.1":                {id: goose, redirect: "http://127.0.0.1:5000/oauth_callback", reason: broker.ReasonRedirectMismatch},
-		"Claude Code on another loopback":   {id: claudeCode, redirect: "http://127.0.0.2:5000/callback", reason: broker.ReasonRedirectMismatch},
-		"Claude Code with a name in front":  {id: claudeCode, redirect: "http://claude.ai@localhost:5000/callback", reason: broker.ReasonRedirectMismatch},
-		"Zed without redirect URIs":         {id: zed, flaw: map[string]any{"redirect_uris": nil}, redirect: "http://127.0.0.1:5000/callback", reason: broker.ReasonDocumentRedirects},
-		"ChatGPT with its private key":      {id: chatgpt, flaw: map[string]any{"jwks_uri": nil, "jwks": privateKey()}, reason: broker.ReasonDocumentPrivateKey},
-		"ChatGPT with the key alone":        {id: chatgpt, flaw: map[string]any{"token_endpoint_auth_methods_supported": nil}, reason: broker.ReasonDocumentAuthMethod},
+		"Goose on 127.0.0.1":               {id: goose, redirect: "http://127.0.0.1:5000/oauth_callback", reason: broker.ReasonRedirectMismatch},
+		"Claude Code on another loopback":  {id: claudeCode, redirect: "http://127.0.0.2:5000/callback", reason: broker.ReasonRedirectMismatch},
+		"Claude Code with a name in front": {id: claudeCode, redirect: "http://claude.ai@localhost:5000/callback", reason: broker.ReasonRedirectMismatch},
+		"Zed without redirect URIs":        {id: zed, flaw: map[string]any{"redirect_uris": nil}, redirect: "http://127.0.0.1:5000/callback", reason: broker.ReasonDocumentRedirects},
+		"ChatGPT with its private key":     {id: chatgpt, flaw: map[string]any{"jwks_uri": nil, "jwks": privateKey()}, reason: broker.ReasonDocumentPrivateKey},
+		"ChatGPT with keys elsewhere, CU-08": {id: chatgpt, flaw: map[string]any{"token_endpoint_auth_methods_supported": nil, "jwks_uri": "https://keys.chatgpt.com/oauth/jwks.json"},
+			reason: broker.ReasonDocumentAuthMethod},
+		"ChatGPT with ES512, A9":            {id: chatgpt, flaw: map[string]any{"token_endpoint_auth_methods_supported": nil, "token_endpoint_auth_signing_alg": "ES512"}, reason: broker.ReasonDocumentAuthMethod},
 		"ChatGPT with methods nobody knows": {id: chatgpt, flaw: map[string]any{"token_endpoint_auth_method": "tls_client_auth", "token_endpoint_auth_methods_supported": nil}, reason: broker.ReasonDocumentAuthMethod},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -81,6 +81,9 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 		if err := s.stillStands(h.Grant, a); err != nil {
 			return err
 		}
+		if err := stillAllowed(a, x.Auth); err != nil {
+			return err
+		}
 		if tok, err = s.cfg.Grants.Rotate(ctx, u, x, h, a.Client, s.terms(a)); err != nil {
 			return err
 		}

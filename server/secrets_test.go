@@ -41,6 +41,11 @@ func TestSecretsCanary(t *testing.T) {
 	see(post(t, s, s.Exchange(client, p, url.Values{"code_verifier": {strings.Repeat("c", 43)}}), nil))
 	see(post(t, s, s.Exchange(client, p, nil), basic(url.QueryEscape(client), secrets["guess"])))
 	see(post(t, s, s.Exchange(client, p, url.Values{"client_secret": {secrets["guess"]}}), nil))
+	asserted := s.Asserted(servertest.NewClientKey(t, "ES256", "canary"), client)
+	secrets["assertion"] = asserted.Get("client_assertion")
+	see(post(t, s, s.Exchange(client, p, asserted), nil))
+	asserted.Set("client_assertion", secrets["assertion"]+"!")
+	see(post(t, s, s.Exchange(client, p, asserted), nil))
 	token := post(t, s, s.Exchange(client, p, nil), nil)
 	secrets["token"] = answerOf(t, token)["access_token"].(string)
 	see(post(t, s, s.Exchange(client, p, nil), nil)) // a replay

@@ -87,6 +87,9 @@ func (s *Server) exchange(r *http.Request, v *visit, x grants.Exchange) (grants.
 		if err != nil {
 			return s.denied(u, v, p.Grant, a, err)
 		}
+		if err := stillAllowed(a, x.Auth); err != nil {
+			return err
+		}
 		if tok, err = s.cfg.Grants.Redeem(ctx, u, x, p, a.Client, s.terms(a)); err != nil {
 			return err
 		}
@@ -94,6 +97,16 @@ func (s *Server) exchange(r *http.Request, v *visit, x grants.Exchange) (grants.
 		return nil
 	})
 	return tok, err
+}
+
+// stillAllowed refuses a method that document and settings no longer agree on:
+// a grant made with a key does not go on without it, nor one without a key
+// where policy has come to ask for it.
+func stillAllowed(a broker.Admission, auth grants.ClientAuth) error {
+	if !slices.Contains(a.Decision.Effective.AuthMethods, auth.Method) {
+		return broker.Refuse(broker.ReasonClientAuthFailed, "the method %s is not among %q, which are left now", auth.Method, a.Decision.Effective.AuthMethods)
+	}
+	return nil
 }
 
 // stageToken stages what belongs to an issued token beside the token: what it

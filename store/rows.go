@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"guestlist/broker"
@@ -10,8 +11,12 @@ import (
 // SpendKind names what a first-caller-wins mark is about.
 type SpendKind string
 
-// SpendTicket marks the answer to a waiting request.
-const SpendTicket SpendKind = "ticket"
+const (
+	// SpendTicket marks the answer to a waiting request.
+	SpendTicket SpendKind = "ticket"
+	// SpendAssertion marks the jti of a client assertion.
+	SpendAssertion SpendKind = "assertion"
+)
 
 // Code is an authorization code, by hash. It keeps what RFC 6749 section
 // 4.1.3 and RFC 7636 section 4.6 bind it to.
@@ -30,7 +35,8 @@ type Code struct {
 
 // Grant is what one person allowed one installation of a client, with a
 // snapshot of what was approved. The snapshot never changes; only LastUsedAt,
-// RefreshedAt, ExpiresAt and the end move. Ending it ends its token family:
+// RefreshedAt, ExpiresAt and the end move, and the authentication method is
+// settled once. Ending it ends its token family:
 // who reads a Refresh or an Access looks at its grant too.
 type Grant struct {
 	ID             string              `json:"grant_id"` // random
@@ -43,7 +49,8 @@ type Grant struct {
 	RedirectURI    string              `json:"redirect_uri"`
 	Scopes         []string            `json:"scopes"`
 	Resources      []string            `json:"resources"`
-	AuthMethod     string              `json:"auth_method"` // token_endpoint_auth_method it is bound to
+	AuthMethod     string              `json:"auth_method"`            // token_endpoint_auth_method it is bound to
+	AuthMethods    []string            `json:"auth_methods,omitempty"` // choice open to the code exchange, which settles AuthMethod; empty: settled
 	DocumentSHA256 string              `json:"document_sha256"`
 	ClientName     string              `json:"client_name"`     // as the person saw it
 	SecurityDigest string              `json:"security_digest"` // of the document's security members
@@ -59,6 +66,12 @@ type Grant struct {
 
 // Live reports whether the grant neither ended nor expired at now.
 func (g Grant) Live(now time.Time) bool { return g.EndedAt.IsZero() && now.Before(g.ExpiresAt) }
+
+// Admits reports whether the grant may be continued with an authentication
+// method: the one it is bound to, or one that is still open.
+func (g Grant) Admits(method string) bool {
+	return method == g.AuthMethod || slices.Contains(g.AuthMethods, method)
+}
 
 // Session is one sign-in of a person in one browser.
 type Session struct {

@@ -11,7 +11,7 @@
 //   - Spend, SpendCode and SpendRefresh, first caller wins: losing one is
 //     broker.ErrSpent and final.
 //   - RequireEpoch, CreateClient, UpdateClient, EndClient, RequireClient,
-//     RequireGrant, RepeatRefresh, and the new row of PutCode, PutGrant,
+//     RequireGrant, BindGrant, RepeatRefresh, and the new row of PutCode, PutGrant,
 //     PutRefresh and PutAccess: losing one is broker.ErrConflict; the step is
 //     run again.
 //
@@ -112,6 +112,10 @@ type Unit interface {
 	// RequireGrant makes the commit fail with broker.ErrConflict unless the
 	// grant has not ended.
 	RequireGrant(id string)
+	// BindGrant settles the authentication method of a grant, for ever. The
+	// commit fails with broker.ErrConflict unless the grant is there and
+	// admits the method.
+	BindGrant(id, method string)
 	// EndGrant ends a grant for ever; ending an ended grant changes nothing.
 	EndGrant(id string, at time.Time, reason broker.Reason)
 	// TouchGrant moves the grant's last use and expiry forward, never back;

@@ -135,6 +135,9 @@ func subscriber(source string) string {
 
 // guarded reports whether a refusal must never be summarised (design §6).
 func guarded(r Record) bool {
+	if r.Reason == "assertion_replayed" {
+		return true
+	}
 	for _, p := range r.Phases {
 		for _, d := range p.Denials {
 			if d.Policy == "guardrails" {

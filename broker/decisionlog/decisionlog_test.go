@@ -195,10 +195,15 @@ func TestBatchSummarisesAFlood(t *testing.T) {
 		}
 		guardrail := []decisionlog.Phase{{Denials: []decisionlog.Denial{{Policy: "guardrails"}}}}
 		add("guarded", guardrail)
+		for range 100 {
+			if err := b.Add(decisionlog.Record{RequestID: "replay", Outcome: decisionlog.OutcomeRefused, Reason: "assertion_replayed", Source: "192.0.2.1"}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		b.Close(t.Context())
 		got := w.all()
-		if len(got) != 66 {
-			t.Fatalf("%d records, want 64, one summary and the guardrail's", len(got))
+		if len(got) != 166 {
+			t.Fatalf("%d records, want 64, one summary, the guardrail's and 100 of replays", len(got))
 		}
 		sum := got[64]
 		if sum.Count != 936 || sum.RequestID != "64" || sum.LastRequestID != "999" {

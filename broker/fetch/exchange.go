@@ -44,7 +44,7 @@ func (g *Guarded) exchange(ctx context.Context, conn *tls.Conn, t target) (*http
 		URL:    t.url,
 		Host:   t.url.Host,
 		Header: http.Header{
-			"Accept":          {"application/json"},
+			"Accept":          {t.form.accept},
 			"Accept-Encoding": {"identity"},
 			"User-Agent":      {g.userAgent},
 		},
@@ -74,14 +74,14 @@ func wireError(step string, err error) error {
 
 // readDocument judges status, encoding, media type and size, in this order,
 // and reads at most one byte more than limit.
-func readDocument(resp *http.Response, limit int64) (Document, error) {
+func readDocument(resp *http.Response, limit int64, f form) (Document, error) {
 	if err := checkStatus(resp); err != nil {
 		return Document{}, err
 	}
 	if err := checkEncoding(resp.Header); err != nil {
 		return Document{}, err
 	}
-	mediaType, err := jsonMediaType(resp.Header.Values("Content-Type"))
+	mediaType, err := f.mediaType(resp.Header.Values("Content-Type"))
 	if err != nil {
 		return Document{}, err
 	}
@@ -147,9 +147,8 @@ func checkEncoding(h http.Header) error {
 	return nil
 }
 
-// jsonMediaType admits application/json and application/*+json, with or
-// without parameters (section 4 of the client metadata draft).
-func jsonMediaType(values []string) (string, error) {
+// mediaType returns the one media type of an answer, when its form admits it.
+func (f form) mediaType(values []string) (string, error) {
 	if len(values) != 1 {
 		return "", refuse(reasonContentType, fmt.Sprintf("%d Content-Type headers", len(values)), nil)
 	}
@@ -157,9 +156,7 @@ func jsonMediaType(values []string) (string, error) {
 	if err != nil {
 		return "", refuse(reasonContentType, "Content-Type "+quoted(values[0]), err)
 	}
-	name, isSuffixed := strings.CutSuffix(strings.TrimPrefix(mediaType, "application/"), "+json")
-	if mediaType != "application/json" &&
-		(!strings.HasPrefix(mediaType, "application/") || !isSuffixed || name == "") {
+	if !f.admits(mediaType) {
 		return "", refuse(reasonContentType, "Content-Type "+quoted(mediaType), nil)
 	}
 	return mediaType, nil

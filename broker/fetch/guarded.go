@@ -135,14 +135,20 @@ func New(cfg Config) (*Guarded, error) {
 // Document does not check that the body is JSON or that its client_id equals
 // id.
 func (g *Guarded) Document(ctx context.Context, id cimd.ID, lim Limits) (Document, error) {
+	return g.bring(ctx, id, lim, documentForm)
+}
+
+// bring is one fetch, shared with those who ask for the same at the same time.
+func (g *Guarded) bring(ctx context.Context, id cimd.ID, lim Limits, f form) (Document, error) {
 	t, err := g.target(id, lim)
 	if err != nil {
 		return Document{}, err
 	}
+	t.form = f
 	if err := ctx.Err(); err != nil {
 		return Document{}, left(err)
 	}
-	key := fmt.Sprintf("%s %+v", id.String(), lim)
+	key := fmt.Sprintf("%s %s %+v", f.accept, id.String(), lim)
 	landed := g.flights.DoChan(key, func() (any, error) {
 		return g.fly(context.WithoutCancel(ctx), t, lim)
 	})
@@ -189,7 +195,7 @@ func (g *Guarded) fly(ctx context.Context, t target, lim Limits) (Document, erro
 		return Document{}, err
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp, lim.bodyCap())
+	doc, err := readDocument(resp, lim.bodyCap(), t.form)
 	if err != nil {
 		return Document{}, err
 	}

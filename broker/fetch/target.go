@@ -19,6 +19,7 @@ type target struct {
 	port   uint16   // port to dial
 	mapped string   // dial address of the insecure host map, or empty
 	url    *url.URL // RequestURI() is what follows the authority, unchanged
+	form   form     // what the answer must be
 }
 
 // target checks what can be checked without the network.

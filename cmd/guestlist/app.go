@@ -120,7 +120,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	if err != nil {
 		return err
 	}
-	engine, err := grants.New(grants.Config{Issuer: p.issuer, Signer: k, Now: time.Now, CodeTTL: p.lifetimes.Code})
+	engine, err := grants.New(grants.Config{Issuer: p.issuer, Signer: k, Now: time.Now, CodeTTL: p.lifetimes.Code, Fetch: door})
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 func offer(resources []broker.Resource) broker.Offer {
 	return broker.Offer{
 		GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"},
-		AuthMethods: []string{"none"}, Resources: resources,
+		AuthMethods: grants.AuthMethods(), SigningAlgs: grants.SigningAlgs(), Resources: resources,
 	}
 }
 

@@ -13,14 +13,18 @@ import (
 // methodNone is the token_endpoint_auth_method of a public client.
 const methodNone = "none"
 
-// ClientAuth says who calls and how they proved it. A public client proves
-// nothing: its ClientID is a claim until Engine.Check has compared it with
-// what the code is bound to.
+// ClientAuth says who calls and how they want to prove it. Its ClientID is a
+// claim until Engine.Check, CheckRefresh or RevokeToken has compared it with
+// what was presented and, where there is an assertion, checked that.
 type ClientAuth struct {
 	// ClientID is the client identifier, byte for byte.
 	ClientID string
-	// Method is the token_endpoint_auth_method that was used: "none".
+	// Method is the token_endpoint_auth_method that was used: "none" or
+	// "private_key_jwt".
 	Method string
+	// Assertion is the client_assertion of private_key_jwt, else empty. Of it
+	// only form and sub have been looked at.
+	Assertion Assertion
 }
 
 // Authenticate finds out which client calls, from the header and the parsed
@@ -30,17 +34,20 @@ type ClientAuth struct {
 // secret, which the Go MCP client sends first. RFC 6749 section 2.3.1 wants
 // the identifier in Basic form-urlencoded; a client identifier URL that was
 // left as it is, colons and all, is understood too. A client_id beside Basic
-// must be equal. Whatever else claims to authenticate (a secret, an assertion,
+// must be equal. A client_assertion of RFC 7523 section 2.2 alone is method
+// private_key_jwt; its sub names the client, and a client_id beside it must be
+// equal. Whatever else claims to authenticate (a secret, two ways at once,
 // another scheme, two headers) is refused with client_authentication_failed,
 // as is a request that names no client.
 //
 // Authenticate fetches nothing and does not know whether the client exists. It
 // takes every parameter as sent once, for which the request edge answers.
 func Authenticate(h http.Header, form url.Values) (ClientAuth, error) {
-	for _, name := range []string{"client_secret", "client_assertion", "client_assertion_type"} {
-		if given(form, name) {
-			return ClientAuth{}, refuseClient("the request carries %s", name)
-		}
+	if given(form, "client_secret") {
+		return ClientAuth{}, refuseClient("the request carries client_secret")
+	}
+	if given(form, "client_assertion") || given(form, "client_assertion_type") {
+		return asserted(h, form)
 	}
 	id := form.Get("client_id")
 	if headers := h.Values("Authorization"); len(headers) > 0 {
@@ -57,6 +64,25 @@ func Authenticate(h http.Header, form url.Values) (ClientAuth, error) {
 		return ClientAuth{}, refuseClient("the request names no client")
 	}
 	return ClientAuth{ClientID: id, Method: methodNone}, nil
+}
+
+// asserted reads who a client assertion claims to be from.
+func asserted(h http.Header, form url.Values) (ClientAuth, error) {
+	if len(h.Values("Authorization")) > 0 {
+		return ClientAuth{}, refuseClient("the request has an assertion and an Authorization header")
+	}
+	if form.Get("client_assertion_type") != assertionType {
+		return ClientAuth{}, refuseClient("client_assertion_type is not %s", assertionType)
+	}
+	a := Assertion(form.Get("client_assertion"))
+	said, _, err := a.read()
+	if err != nil {
+		return ClientAuth{}, &broker.Error{Reason: broker.ReasonClientAuthFailed, Err: err}
+	}
+	if id := form.Get("client_id"); id != "" && id != said.subject {
+		return ClientAuth{}, refuseClient("client_id differs from sub of the assertion")
+	}
+	return ClientAuth{ClientID: said.subject, Method: methodKey, Assertion: a}, nil
 }
 
 // given reports whether a parameter has a value. RFC 6749 section 3.2 treats

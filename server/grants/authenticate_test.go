@@ -2,8 +2,10 @@ package grants_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"guestlist/broker"
@@ -12,6 +14,69 @@ import (
 
 func basic(userPass string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(userPass))
+}
+
+// unsigned is an assertion as far as Authenticate looks.
+func unsigned(payload string) string {
+	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"
+}
+
+// TestAuthenticateAssertion is A7, X15, traps 15-18: of an assertion only form
+// and sub are read; what it proves is another's to find out.
+func TestAuthenticateAssertion(t *testing.T) {
+	const good = `{"iss":"` + clientID + `","sub":"` + clientID + `","aud":"x","jti":"j","exp":1}`
+	const kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	form := func(payload string, more ...string) url.Values {
+		f := url.Values{"client_assertion_type": {kind}, "client_assertion": {unsigned(payload)}}
+		for i := 0; i < len(more); i += 2 {
+			f.Set(more[i], more[i+1])
+		}
+		return f
+	}
+	for _, c := range []struct {
+		name string
+		form url.Values
+		ok   bool
+	}{
+		{"alone", form(good), true},
+		{"equal client_id", form(good, "client_id", clientID), true},
+		{"empty secret counts as omitted", form(good, "client_secret", ""), true},
+		{"other client_id", form(good, "client_id", "https://other.example/m"), false},
+		{"secret", form(good, "client_secret", "s"), false},
+		{"other type", form(good, "client_assertion_type", "urn:x"), false},
+		{"type in another case", form(good, "client_assertion_type", strings.ToUpper(kind)), false},
+		{"claims in another case", form(strings.Replace(good, `"sub"`, `"SUB"`, 1)), false},
+		{"sub null", form(strings.Replace(good, `"sub":"`+clientID+`"`, `"sub":null`, 1)), false},
+		{"aud a number", form(strings.Replace(good, `"aud":"x"`, `"aud":1`, 1)), false},
+		{"exp too big", form(strings.Replace(good, `"exp":1`, `"exp":1e30`, 1)), false},
+		{"exp negative", form(strings.Replace(good, `"exp":1`, `"exp":-1`, 1)), false},
+		{"no object", form(`[]`), false},
+		{"null", form(`null`), false},
+		{"five parts", form(good, "client_assertion", unsigned(good)+".x.y"), false},
+		{"padding", form(good, "client_assertion", "e30.e30=.c2ln"), false},
+		{"too long", form(strings.Replace(good, `"j"`, `"`+strings.Repeat("j", 8192)+`"`, 1)), false},
+	} {
+		got, err := grants.Authenticate(http.Header{}, c.form)
+		if !c.ok {
+			wantReason(t, c.name, err, broker.ReasonClientAuthFailed)
+			if got != (grants.ClientAuth{}) {
+				t.Errorf("%s: Authenticate = %+v beside an error, want zero", c.name, got)
+			}
+			continue
+		}
+		want := grants.ClientAuth{ClientID: clientID, Method: "private_key_jwt", Assertion: grants.Assertion(c.form.Get("client_assertion"))}
+		if err != nil || got != want {
+			t.Errorf("%s: Authenticate = %+v, %v, want %+v", c.name, got, err, want)
+		}
+		for _, text := range []string{fmt.Sprint(got), fmt.Sprintf("%+v %#v %q", got, got, got.Assertion)} {
+			if strings.Contains(text, string(want.Assertion)) {
+				t.Errorf("%s: the assertion prints as itself: %s", c.name, text)
+			}
+		}
+	}
+	if _, err := grants.Authenticate(http.Header{"Authorization": {basic(url.QueryEscape(clientID) + ":")}}, form(good)); err == nil {
+		t.Error("Authenticate took an assertion beside Basic")
+	}
 }
 
 func TestAuthenticate(t *testing.T) {

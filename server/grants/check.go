@@ -45,11 +45,13 @@ type Pending struct {
 	Replay bool
 }
 
-// Check finds what must hold before policy is asked and anything is spent. It
-// stages nothing.
+// Check finds what must hold before policy is asked and the code is spent. It
+// stages nothing but the use of a client assertion, which holds whatever comes
+// of the rest.
 //
 // In this order: the code is known, belongs to the client, and was asked for
-// under the authentication method used (client_authentication_failed);
+// under the authentication method used, with an assertion that holds
+// (client_authentication_failed, assertion_replayed);
 // redirect_uri is the one the code was sent to, if sent at all, since OAuth
 // 2.1 dropped it from the token request; the verifier answers the challenge
 // (pkce_failed); the code has not expired; the resources are the grant's
@@ -62,7 +64,7 @@ type Pending struct {
 // somebody's code must not be able to end anything. Check does not compare the
 // client's incarnation and asks nothing of the client's row.
 func (e *Engine) Check(ctx context.Context, u store.Unit, x Exchange) (Pending, error) {
-	code, grant, err := bound(ctx, u, x)
+	code, grant, err := e.bound(ctx, u, x)
 	if err != nil {
 		return Pending{}, err
 	}
@@ -90,7 +92,7 @@ func (e *Engine) Check(ctx context.Context, u store.Unit, x Exchange) (Pending, 
 }
 
 // bound reads the code and its grant and holds the caller against them.
-func bound(ctx context.Context, u store.Unit, x Exchange) (store.Code, store.Grant, error) {
+func (e *Engine) bound(ctx context.Context, u store.Unit, x Exchange) (store.Code, store.Grant, error) {
 	code, found, err := u.Code(ctx, hashOf(x.Code))
 	switch {
 	case err != nil:
@@ -106,8 +108,11 @@ func bound(ctx context.Context, u store.Unit, x Exchange) (store.Code, store.Gra
 		return store.Code{}, store.Grant{}, unavailable("read grant", err)
 	case !found:
 		return store.Code{}, store.Grant{}, broker.Refuse(broker.ReasonGrantEnded, "the grant behind the code is gone")
-	case x.Auth.Method != grant.AuthMethod:
+	case !grant.Admits(x.Auth.Method):
 		return store.Code{}, store.Grant{}, refuseClient("the grant was made with another authentication method")
+	}
+	if err := e.prove(ctx, u, grant, x.Auth); err != nil {
+		return store.Code{}, store.Grant{}, err
 	}
 	return code, grant, nil
 }

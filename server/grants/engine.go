@@ -53,16 +53,20 @@ type Config struct {
 	// CodeTTL is the life of an authorization code, at most ten minutes. Zero
 	// means 60 seconds.
 	CodeTTL time.Duration
+	// Fetch brings the keys behind a jwks_uri. Nil: a client that has one
+	// cannot authenticate.
+	Fetch Fetcher
 }
 
-// Engine issues codes and tokens. It keeps no state between calls and
-// may be used by many goroutines at once.
+// Engine issues codes and tokens. It keeps no state between calls but fetched
+// keys, and may be used by many goroutines at once.
 type Engine struct {
 	issuer  string
 	signer  Signer
 	now     func() time.Time
 	codeTTL time.Duration
 	base    fosite.Config // a template; see baseConfig
+	keySets *keySets
 }
 
 // New returns an Engine.
@@ -83,5 +87,6 @@ func New(cfg Config) (*Engine, error) {
 	return &Engine{
 		issuer: cfg.Issuer, signer: cfg.Signer, now: cfg.Now,
 		codeTTL: cfg.CodeTTL, base: baseConfig(cfg.Issuer, cfg.CodeTTL),
+		keySets: &keySets{fetch: cfg.Fetch, now: cfg.Now},
 	}, nil
 }

@@ -44,13 +44,16 @@ type memory struct {
 	grants  map[string]store.Grant
 	refresh map[string]store.Refresh
 	access  map[string]store.Access
-	reads   error // what reads fail with
+	clients map[string]broker.Client
+	marks   map[string]time.Time // spent assertions
+	reads   error                // what reads fail with
 }
 
 func newMemory() *memory {
 	return &memory{
 		codes: map[string]store.Code{}, grants: map[string]store.Grant{},
 		refresh: map[string]store.Refresh{}, access: map[string]store.Access{},
+		clients: map[string]broker.Client{}, marks: map[string]time.Time{},
 	}
 }
 
@@ -73,12 +76,15 @@ type unit struct {
 	closes    []string
 	accesses  []store.Access
 	endAccess []string
+	binds     map[string]string    // grant id to method
+	marks     map[string]time.Time // assertions to spend
 }
 
 func (m *memory) begin() *unit {
 	return &unit{
 		m: m, spends: map[string]time.Time{}, touched: map[string]time.Time{},
 		uses: map[string]store.RefreshUse{}, repeats: map[string]int{},
+		binds: map[string]string{}, marks: map[string]time.Time{},
 	}
 }
 
@@ -110,6 +116,24 @@ func (u *unit) Access(_ context.Context, key string) (store.Access, bool, error)
 	return a, ok, u.m.reads
 }
 
+func (u *unit) Client(_ context.Context, id string) (broker.Client, bool, error) {
+	u.m.mu.Lock()
+	defer u.m.mu.Unlock()
+	c, ok := u.m.clients[id]
+	return c, ok, u.m.reads
+}
+
+func (u *unit) Spent(_ context.Context, kind store.SpendKind, key string) (bool, error) {
+	u.m.mu.Lock()
+	defer u.m.mu.Unlock()
+	_, ok := u.m.marks[string(kind)+" "+key]
+	return ok, u.m.reads
+}
+
+func (u *unit) Spend(kind store.SpendKind, key string, until time.Time) {
+	u.marks[string(kind)+" "+key] = until
+}
+func (u *unit) BindGrant(id, method string)         { u.binds[id] = method }
 func (u *unit) PutCode(c store.Code)                { u.codes = append(u.codes, c) }
 func (u *unit) PutGrant(g store.Grant)              { u.grants = append(u.grants, g) }
 func (u *unit) SpendCode(hash string, at time.Time) { u.spends[hash] = at }
@@ -128,7 +152,7 @@ func (u *unit) PutAccess(a store.Access)          { u.accesses = append(u.access
 func (u *unit) EndAccess(key string, _ time.Time) { u.endAccess = append(u.endAccess, key) }
 func (u *unit) Empty() bool {
 	return len(u.codes)+len(u.grants)+len(u.spends)+len(u.requires)+len(u.ended)+len(u.touched)+len(u.refreshes)+
-		len(u.uses)+len(u.repeats)+len(u.closes)+len(u.accesses)+len(u.endAccess) == 0
+		len(u.uses)+len(u.repeats)+len(u.closes)+len(u.accesses)+len(u.endAccess)+len(u.binds)+len(u.marks) == 0
 }
 
 // precondition is what the commit of u fails with.

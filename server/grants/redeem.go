@@ -17,6 +17,9 @@ import (
 // is committed: a commit may still end with broker.ErrSpent, when somebody
 // else was first, or with broker.ErrConflict.
 //
+// A grant that left the choice of an authentication method is bound to the one
+// of x from then on.
+//
 // p comes from Check with the same x. client is the row that policy was asked
 // about; of it only identifier and incarnation count (client_ended), because
 // the grant's snapshot says what was approved. Terms beyond the grant are
@@ -32,6 +35,8 @@ func (e *Engine) Redeem(ctx context.Context, u store.Unit, x Exchange, p Pending
 	if err := t.fit(what, p.Grant, client); err != nil {
 		return Token{}, err
 	}
+	open := len(p.Grant.AuthMethods) > 0
+	p.Grant.AuthMethod, p.Grant.AuthMethods = x.Auth.Method, nil
 	c := e.call(x.RequestID, p.Grant, t)
 	c.code = p.Code
 	if t.Refresh != nil {
@@ -41,6 +46,9 @@ func (e *Engine) Redeem(ctx context.Context, u store.Unit, x Exchange, p Pending
 		return Token{}, err
 	}
 	u.SpendCode(p.Code.Hash, c.now)
+	if open {
+		u.BindGrant(p.Grant.ID, x.Auth.Method)
+	}
 	c.stage(u)
 	return c.token, nil
 }

@@ -47,11 +47,13 @@ type Held struct {
 }
 
 // CheckRefresh finds what must hold before policy is asked and anything is
-// spent. It stages nothing but the repetition of an answer.
+// spent. It stages nothing but the use of a client assertion and the repetition
+// of an answer.
 //
 // In this order: the token is known and belongs to the client
 // (refresh_token_unknown); the grant was made with the authentication method
-// used (client_authentication_failed); the grant has not ended (grant_ended);
+// used, and an assertion holds (client_authentication_failed,
+// assertion_replayed); the grant has not ended (grant_ended);
 // the token is unspent (else see below); it was used in time
 // (refresh_token_expired); the scopes and resources asked for are the grant's
 // (scope_not_allowed, resource_unknown).
@@ -67,7 +69,7 @@ type Held struct {
 // somebody's token must not be able to end anything. CheckRefresh does not
 // compare the client's incarnation and asks nothing of the client's row.
 func (e *Engine) CheckRefresh(ctx context.Context, u store.Unit, x RefreshRequest) (Held, error) {
-	h, err := held(ctx, u, x)
+	h, err := e.held(ctx, u, x)
 	if err != nil {
 		return Held{}, err
 	}
@@ -91,7 +93,7 @@ func (e *Engine) CheckRefresh(ctx context.Context, u store.Unit, x RefreshReques
 }
 
 // held reads the token and its grant and holds the caller against them.
-func held(ctx context.Context, u store.Unit, x RefreshRequest) (Held, error) {
+func (e *Engine) held(ctx context.Context, u store.Unit, x RefreshRequest) (Held, error) {
 	r, found, err := u.Refresh(ctx, hashOf(x.Token))
 	switch {
 	case err != nil:
@@ -107,8 +109,11 @@ func held(ctx context.Context, u store.Unit, x RefreshRequest) (Held, error) {
 		return Held{}, unavailable("read grant", err)
 	case !found:
 		return Held{}, broker.Refuse(broker.ReasonGrantEnded, "the grant behind the refresh token is gone")
-	case x.Auth.Method != grant.AuthMethod:
+	case !grant.Admits(x.Auth.Method):
 		return Held{}, refuseClient("the grant was made with another authentication method")
+	}
+	if err := e.prove(ctx, u, grant, x.Auth); err != nil {
+		return Held{}, err
 	}
 	return Held{Refresh: r, Grant: grant}, nil
 }

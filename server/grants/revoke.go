@@ -28,7 +28,9 @@ type Revoked struct {
 // A token that is unknown, or another client's, is no error and changes
 // nothing. The grant's authentication method must have been used
 // (client_authentication_failed); a public client proves itself by possession
-// of the token. Policy is not asked, and the client's row is not needed. A
+// of the token, another by an assertion, whose use is staged too
+// (assertion_replayed). Policy is not asked, and the row of a public client is
+// not needed. A
 // store that failed is store_unavailable, never success.
 func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, auth ClientAuth, token string) (Revoked, error) {
 	now := e.now()
@@ -37,7 +39,7 @@ func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, auth ClientAuth,
 		return Revoked{}, err
 	}
 	if found {
-		grant, mine, err := revocable(ctx, u, auth, r.ClientID, r.GrantID)
+		grant, mine, err := e.revocable(ctx, u, auth, r.ClientID, r.GrantID)
 		if err != nil || !mine {
 			return Revoked{}, err
 		}
@@ -51,7 +53,7 @@ func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, auth ClientAuth,
 	if err != nil || !found {
 		return Revoked{}, err
 	}
-	grant, mine, err := revocable(ctx, u, auth, a.ClientID, a.GrantID)
+	grant, mine, err := e.revocable(ctx, u, auth, a.ClientID, a.GrantID)
 	if err != nil || !mine {
 		return Revoked{}, err
 	}
@@ -64,7 +66,7 @@ func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, auth ClientAuth,
 
 // revocable reads the grant of a token and reports whether the token is the
 // caller's.
-func revocable(ctx context.Context, u store.Unit, auth ClientAuth, clientID, grantID string) (store.Grant, bool, error) {
+func (e *Engine) revocable(ctx context.Context, u store.Unit, auth ClientAuth, clientID, grantID string) (store.Grant, bool, error) {
 	if auth.ClientID != clientID {
 		return store.Grant{}, false, nil
 	}
@@ -72,8 +74,13 @@ func revocable(ctx context.Context, u store.Unit, auth ClientAuth, clientID, gra
 	switch {
 	case err != nil:
 		return store.Grant{}, false, unavailable("read grant", err)
-	case found && auth.Method != grant.AuthMethod:
+	case found && !grant.Admits(auth.Method):
 		return store.Grant{}, false, refuseClient("the grant was made with another authentication method")
+	}
+	if found && grant.Live(e.now()) { // else nothing will happen
+		if err := e.prove(ctx, u, grant, auth); err != nil {
+			return store.Grant{}, false, err
+		}
 	}
 	return grant, found, nil
 }

@@ -163,10 +163,8 @@ func (k *Keys) VerifyJWT(token, typ string) (claims []byte, err error) {
 	if typ == "" {
 		return nil, errors.New("verify token: no typ given")
 	}
-	for part := range strings.SplitSeq(token, ".") {
-		if _, err := decodeBase64(part); err != nil {
-			return nil, errors.New("verify token: not a compact JWS")
-		}
+	if !isCompact(token) {
+		return nil, errors.New("verify token: not a compact JWS")
 	}
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
 	if err != nil {
@@ -188,4 +186,15 @@ func (k *Keys) VerifyJWT(token, typ string) (claims []byte, err error) {
 		return nil, errors.New("verify token: the signature does not match")
 	}
 	return claims, nil
+}
+
+// isCompact reports whether a token is made of base64url parts and nothing
+// else; the library overlooks line breaks.
+func isCompact(token string) bool {
+	for part := range strings.SplitSeq(token, ".") {
+		if _, err := decodeBase64(part); err != nil {
+			return false
+		}
+	}
+	return true
 }

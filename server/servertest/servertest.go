@@ -73,8 +73,10 @@ type Server struct {
 	Handler *server.Server
 	Dir     string
 
-	t   testing.TB
-	web *httptest.Server
+	t       testing.TB
+	web     *httptest.Server
+	keysMu  sync.Mutex
+	keysFor map[string]*ClientKey // by jwks_uri
 }
 
 // Clock is a clock that a test moves.
@@ -169,11 +171,12 @@ func (s *Server) assemble(o Options) {
 		Issuer: s.Issuer, Fetch: door, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now, Facts: o.Facts,
 		AdmitOff: o.AdmitOff,
 		Offer: broker.Offer{
-			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"}, AuthMethods: []string{"none"}, Resources: o.Resources,
+			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"}, Resources: o.Resources,
+			AuthMethods: grants.AuthMethods(), SigningAlgs: grants.SigningAlgs(),
 		},
 	})
 	check(t, err)
-	engine, err := grants.New(grants.Config{Issuer: s.Issuer, Signer: s.Keys, Now: s.Clock.Now})
+	engine, err := grants.New(grants.Config{Issuer: s.Issuer, Signer: s.Keys, Now: s.Clock.Now, Fetch: door})
 	check(t, err)
 	look, err := pages.New(pages.Config{})
 	check(t, err)

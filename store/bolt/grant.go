@@ -66,6 +66,29 @@ func (u *unit) RequireGrant(id string) {
 	})
 }
 
+// BindGrant stages the choice of an authentication method.
+func (u *unit) BindGrant(id, method string) {
+	u.stage(func(t *txn) error {
+		g, ok, err := load[store.Grant](t.view, grantBucket, []byte(id))
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			return conflict("grant %s is gone", quoted(id))
+		case !g.Admits(method):
+			return conflict("grant %s is bound to another authentication method", quoted(id))
+		}
+		return nil
+	}, func(t *txn) error {
+		g, ok, err := load[store.Grant](t.view, grantBucket, []byte(id))
+		if err != nil || !ok {
+			return err
+		}
+		g.AuthMethod, g.AuthMethods = method, nil
+		return t.save(grantBucket, []byte(id), g)
+	})
+}
+
 // EndGrant stages the end of a grant.
 func (u *unit) EndGrant(id string, at time.Time, reason broker.Reason) {
 	u.stage(nil, func(t *txn) error { return t.endGrant(id, at, reason) })

@@ -145,6 +145,25 @@ func grantTouched(e *env) {
 	}
 }
 
+// grantBound: the authentication method of a grant is settled once.
+func grantBound(e *env) {
+	open := newGrant("open", 1)
+	open.AuthMethods = []string{"private_key_jwt", "none"}
+	e.must(func(u store.Unit) { u.PutGrant(open); u.PutGrant(newGrant("settled", 1)) })
+	for _, bad := range [][2]string{{"absent", "none"}, {"settled", "private_key_jwt"}, {"open", "tls_client_auth"}} {
+		e.want("BindGrant "+bad[0]+" "+bad[1], broker.ErrConflict, func(u store.Unit) { u.BindGrant(bad[0], bad[1]) })
+	}
+	e.must(func(u store.Unit) {
+		u.BindGrant("open", "private_key_jwt")
+		u.TouchGrant("open", moment(time.Hour), moment(0))
+	})
+	e.must(func(u store.Unit) { u.BindGrant("open", "private_key_jwt"); u.BindGrant("settled", "none") })
+	e.want("a second method", broker.ErrConflict, func(u store.Unit) { u.BindGrant("open", "none") })
+	if g, _ := e.grant("open"); g.AuthMethod != "private_key_jwt" || g.AuthMethods != nil || !g.LastUsedAt.Equal(moment(time.Hour)) {
+		e.Errorf("Grant() = %+v, want it bound to the key alone and touched", g)
+	}
+}
+
 func sessions(e *env) {
 	ctx := context.Background()
 	s := store.Session{Hash: "s", Username: "alice", AuthTime: moment(0), AMR: []string{"pwd"}, ExpiresAt: moment(time.Hour)}

@@ -62,6 +62,7 @@ func suite() []conformance {
 		{"grants: end once and for ever", grants},
 		{"grants: end with their client", grantsOfClient},
 		{"grants: touching is a maximum", grantTouched},
+		{"grants: the authentication method is settled once", grantBound},
 		{"grants: listed newest first", grantList},
 		{"grants: long lists", grantListLong},
 		{"refresh: rows", refreshRows},

@@ -1,7 +1,10 @@
 package broker
 
 import (
+	"cmp"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"guestlist/broker/cimd"
@@ -18,15 +21,17 @@ func (c *call) obtain(d Decision) error {
 		return c.fromStore(profile)
 	}
 	began := c.b.cfg.Now()
-	got, err := c.b.cfg.Fetch.Document(c.ctx, c.id, c.limits(d))
+	got, p, err := c.b.origin.document(c.ctx, wanted{
+		id: c.id, limits: c.limits(d), profile: profile, source: sourceOf(c.req.Facts.Source.IP),
+		domain: cmp.Or(c.id.RegistrableDomain(), c.id.Host), cold: !c.live, exact: namesHost(d),
+	})
 	c.metrics["timer_fetch_ns"] = c.b.cfg.Now().Sub(began).Nanoseconds()
-	if err != nil {
-		return c.unobtained(err, profile)
-	}
-	p, err := cimd.ParseDocument(got.Body, c.id, profile)
-	if err != nil {
+	if isForm(err) {
 		c.endUsability()
 		return fromCIMD(err)
+	}
+	if err != nil {
+		return c.unobtained(err, profile)
 	}
 	c.doc = parsed{Parsed: p, from: "network", body: got.Body, fetchedAt: got.FetchedAt, freshFor: got.FreshFor}
 	return nil
@@ -54,14 +59,21 @@ func (c *call) fromStore(profile cimd.Profile) error {
 	return nil
 }
 
-// unobtained falls back on the row in transient trouble and ends its
-// usability otherwise.
+// unobtained falls back on the row in transient trouble and while fetches are
+// paced, and ends its usability otherwise.
 func (c *call) unobtained(err error, profile cimd.Profile) error {
+	usable := c.live && c.now.Before(c.row.UsableUntil)
+	var e *Error
 	var fe *fetch.Error
-	if !errors.As(err, &fe) {
+	switch {
+	case errors.As(err, &e):
+		if usable && e.RetryAfter > 0 {
+			return c.fromStore(profile)
+		}
+		return e
+	case !errors.As(err, &fe):
 		return &Error{Reason: ReasonFetchFailed, Err: err}
-	}
-	if fe.Transient && c.live && c.now.Before(c.row.UsableUntil) {
+	case fe.Transient && usable:
 		return c.fromStore(profile)
 	}
 	if !fe.Transient {
@@ -172,4 +184,26 @@ func earlier(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// namesPort reports whether a winning pattern spells out a port.
+func namesPort(d Decision) bool {
+	return slices.ContainsFunc(winningHosts(d), func(host string) bool { return strings.Contains(host, ":") })
+}
+
+// namesHost reports whether a winning pattern spells out the host.
+func namesHost(d Decision) bool {
+	return slices.ContainsFunc(winningHosts(d), func(host string) bool { return !strings.Contains(host, "*") })
+}
+
+// winningHosts are the hosts, ports included, of the patterns that won.
+func winningHosts(d Decision) []string {
+	var out []string
+	for _, c := range d.Candidates {
+		rest, isPattern := strings.CutPrefix(c.Pattern, "https://")
+		if host, _, _ := strings.Cut(rest, "/"); isPattern && slices.Contains(d.Winner, c.Policy) {
+			out = append(out, host)
+		}
+	}
+	return out
 }

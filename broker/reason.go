@@ -15,6 +15,8 @@ const (
 	ReasonPolicyError           Reason = "policy_error"
 	ReasonCIMDOff               Reason = "cimd_off"
 	ReasonQueryNotAllowed       Reason = "client_id_query_not_allowed"
+	ReasonRateLimited           Reason = "rate_limited"
+	ReasonFetchPaced            Reason = "fetch_paced"
 	ReasonFetchBlockedAddress   Reason = "fetch_blocked_address"
 	ReasonFetchDNS              Reason = "fetch_dns"
 	ReasonFetchTimeout          Reason = "fetch_timeout"

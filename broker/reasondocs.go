@@ -10,6 +10,8 @@ var reasonDocs = map[Reason]ReasonDoc{
 	ReasonPolicyError:           {Public: PublicClientNotAdmitted, Meaning: "A matching policy could not be evaluated; that counts as a denial."},
 	ReasonCIMDOff:               {Public: PublicClientNotAdmitted, Meaning: "Admission of unknown clients is switched off (cimd.admit)."},
 	ReasonQueryNotAllowed:       {Public: PublicClientNotAdmitted, Meaning: "The client identifier has a query and the policy's settings do not say document.allow_query."},
+	ReasonRateLimited:           {Public: PublicTryLater, Meaning: "A budget of cimd.budgets is spent: too many documents of unknown clients were to be fetched in a minute, or at once; the detail names the budget. Nothing was fetched."},
+	ReasonFetchPaced:            {Public: PublicTryLater, Meaning: "The last fetches of this document failed, so that it is left alone for up to 30 s. Nothing was fetched."},
 	ReasonFetchBlockedAddress:   {Public: PublicDocumentUnavailable, Meaning: "The document's host resolves to an address that must not be fetched from, or names a port that is not allowed."},
 	ReasonFetchDNS:              {Public: PublicDocumentUnavailable, Meaning: "The document's host could not be resolved."},
 	ReasonFetchTimeout:          {Public: PublicDocumentUnavailable, Meaning: "The document did not arrive within the deadline."},

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"guestlist/broker"
 	"guestlist/server/servertest"
 	"guestlist/store"
 )
@@ -71,7 +72,7 @@ func TestB35FetchFailuresLookAlike(t *testing.T) {
 }
 
 // TestB25OneFetchPerRefusal: no retry multiplies what a stranger makes this
-// server send.
+// server send, and from the second refusal on a request costs none.
 func TestB25OneFetchPerRefusal(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})
@@ -84,8 +85,14 @@ func TestB25OneFetchPerRefusal(t *testing.T) {
 				t.Errorf("status %d: %d fetches after %d requests", a.Status, got, n)
 			}
 		}
+		p := s.Browser().Authorize(s.Request(id, nil))
+		if got := s.Docs.Hits(id); got != 2 || p.Status != http.StatusTooManyRequests || p.Header.Get("Retry-After") != "1" {
+			t.Errorf("third request: %d fetches, status %d, Retry-After %q, want 2, 429, 1", got, p.Status, p.Header.Get("Retry-After"))
+		}
+		wantRecord(t, s, p, broker.ReasonFetchPaced)
 	}
 	// F9, F10: a failure is never an answer for the next request.
+	s.Clock.Advance(time.Second)
 	s.Docs.Publish(docHost+"/refused/1", nil)
 	if p := s.Browser().Authorize(s.Request(docHost+"/refused/1", nil)); !isSignIn(p) {
 		t.Errorf("after the host came back: status %d, want sign-in", p.Status)
@@ -99,7 +106,7 @@ func TestB27NoStore(t *testing.T) {
 	zero := strings.Replace(base, "settings := {", "settings := {\n\t\"document\": {\"ttl_floor\": \"0s\"},", 1)
 	for name, tt := range map[string]struct {
 		files  map[string]string
-		second int // fetches of a second flow at the same time
+		second int // fetches of a flow 2 s later
 	}{"floor 0": {map[string]string{"clients.rego": zero}, 1}, "default floor": {policy(), 0}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,6 +121,11 @@ func TestB27NoStore(t *testing.T) {
 			if n := s.Docs.Hits(client); n != 1 {
 				t.Errorf("%d fetches for one flow, want 1", n)
 			}
+			codePage(t, s, b, nil)
+			if n := s.Docs.Hits(client); n != 1 {
+				t.Errorf("%d fetches for a flow in the same burst, want none more", n)
+			}
+			s.Clock.Advance(2 * time.Second)
 			codePage(t, s, b, nil)
 			if n := s.Docs.Hits(client) - 1; n != tt.second {
 				t.Errorf("%d fetches for a second flow, want %d", n, tt.second)
@@ -215,6 +227,7 @@ func TestDocumentHostDown(t *testing.T) {
 		t.Errorf("after 404: status %d, want a page with 400 (B24)", p.Status)
 	}
 	s.Docs.Set(client, servertest.Answer{Status: 503})
+	s.Clock.Advance(time.Second) // after the pace of a second failure
 	if p := s.Browser().Authorize(s.Request(client, nil)); p.Status != http.StatusBadRequest {
 		t.Errorf("503 after 404: status %d, want a page with 400: the host withdrew it", p.Status)
 	}

@@ -47,6 +47,7 @@ type plan struct {
 	secrets   map[string]server.Secret // by resource id
 	lifetimes server.Lifetimes
 	cache     broker.CacheBounds
+	budgets   broker.Budgets // zero: the defaults
 	timeout   time.Duration
 	admitOff  bool
 	hidden    bool
@@ -83,7 +84,7 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	door, err := fetch.New(fetch.Config{RootCAs: p.roots, InsecureHostMap: p.hostMap, Timeout: p.timeout, Now: time.Now})
+	door, err := fetch.New(fetch.Config{RootCAs: p.roots, InsecureHostMap: p.hostMap, Timeout: p.timeout, Flights: p.budgets.Concurrent, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +111,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	}
 	a.broker, err = broker.New(broker.Config{
 		Issuer: p.issuer, Fetch: door, Later: a.batch.Add, Pseudonym: k.Pseudonym, Now: time.Now,
-		Zone: time.Local, Offer: offer(p.resources), AdmitOff: p.admitOff, Cache: p.cache,
+		Zone: time.Local, Offer: offer(p.resources), AdmitOff: p.admitOff, Cache: p.cache, Budgets: p.budgets,
 		Lives: broker.Lives{Ticket: p.lifetimes.Ticket, Code: p.lifetimes.Code},
 	})
 	if err != nil {

@@ -30,6 +30,7 @@ func (r *configReader) check(c *config) {
 	r.checkStore(c)
 	r.checkPolicies(c)
 	r.checkCIMD(c)
+	r.checkBudgets(&c.CIMD.Budgets)
 	r.checkOutbound(c)
 	r.checkResources(c)
 	r.checkNames(c)

@@ -36,7 +36,7 @@ func (c *config) members() map[string]configMember {
 			"timeout":       {value: durationValue(&c.CIMD.Timeout)},
 			"retries":       {value: notYet},
 			"caps":          {value: notYet},
-			"budgets":       {value: notYet},
+			"budgets":       {section: c.CIMD.Budgets.members()},
 		}},
 		"outbound": {section: map[string]configMember{
 			"ca_file":           {value: fileValue(&c.Outbound.CAFile)},

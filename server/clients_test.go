@@ -99,6 +99,34 @@ func TestB25OneFetchPerRefusal(t *testing.T) {
 	}
 }
 
+// TestG15BudgetsOverHTTP: what is over budget is a page that says when to try
+// again, and nothing is fetched; who is known goes on (B14).
+func TestG15BudgetsOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := start(t, servertest.Options{Budgets: broker.Budgets{PerSource: 4}})
+	codePage(t, s, s.Browser(), nil) // the first of four
+	for i := range 20 {
+		id := fmt.Sprintf("%s/new/%d", docHost, i)
+		s.Docs.Publish(id, nil)
+		p := s.Browser().Authorize(s.Request(id, nil))
+		if i < 3 {
+			if !isSignIn(p) {
+				t.Fatalf("client %d: status %d, want sign-in\n%s", i, p.Status, brief(p))
+			}
+			continue
+		}
+		if p.Status != http.StatusTooManyRequests || p.Header.Get("Retry-After") != "15" || s.Docs.Hits(id) != 0 {
+			t.Errorf("client %d: status %d, Retry-After %q, %d fetches, want 429, 15, 0", i, p.Status, p.Header.Get("Retry-After"), s.Docs.Hits(id))
+		}
+		wantRecord(t, s, p, broker.ReasonRateLimited)
+	}
+	codePage(t, s, s.Browser(), nil)
+	s.Clock.Advance(15 * time.Second)
+	if p := s.Browser().Authorize(s.Request(docHost+"/new/9", nil)); !isSignIn(p) {
+		t.Errorf("15 s later: status %d, want sign-in\n%s", p.Status, brief(p))
+	}
+}
+
 // TestB27NoStore: a document that must not be cached goes through the whole
 // flow with one fetch, because only the start of a flow fetches.
 func TestB27NoStore(t *testing.T) {

@@ -43,6 +43,7 @@ type Config struct {
 	Lives     Lives                          // how long the steps of one flow may take
 	Cache     CacheBounds                    // server bounds of a document's freshness
 	Budgets   Budgets                        // of fetches for clients that are not known
+	Caps      Caps                           // of clients at the same time
 	AdmitOff  bool                           // cimd.admit: false; no unknown client is let in and nothing is fetched
 }
 
@@ -102,6 +103,9 @@ func New(cfg Config) (*Broker, error) {
 	setDefault(&cfg.Cache.Ceiling, 24*time.Hour)
 	limit, err := cfg.Budgets.complete()
 	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	if cfg.Caps, err = cfg.Caps.complete(); err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	return &Broker{cfg: cfg, origin: newOrigin(cfg.Fetch, cfg.Now, limit)}, nil

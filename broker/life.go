@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -20,10 +19,13 @@ func (c *call) obtain(d Decision) error {
 	if c.live && c.row.Fresh(c.now) {
 		return c.fromStore(profile)
 	}
+	if err := c.findRoom(); err != nil {
+		return err
+	}
 	began := c.b.cfg.Now()
 	got, p, err := c.b.origin.document(c.ctx, wanted{
 		id: c.id, limits: c.limits(d), profile: profile, source: sourceOf(c.req.Facts.Source.IP),
-		domain: cmp.Or(c.id.RegistrableDomain(), c.id.Host), cold: !c.live, exact: namesHost(d),
+		domain: c.domain(), cold: !c.live, exact: namesHost(d),
 	})
 	c.metrics["timer_fetch_ns"] = c.b.cfg.Now().Sub(began).Nanoseconds()
 	if isForm(err) {
@@ -118,14 +120,14 @@ func (c *call) stage(d Decision) {
 		return
 	}
 	row := Client{
-		ID: c.id.String(), Registration: RegistrationCIMD, Incarnation: c.row.Incarnation, CreatedAt: c.row.CreatedAt,
+		ID: c.id.String(), Registration: RegistrationCIMD, Domain: c.domain(), Incarnation: c.row.Incarnation, CreatedAt: c.row.CreatedAt,
 		Document: c.doc.Document, DocumentSHA256: c.doc.SHA256, DocumentBytes: len(c.doc.body), Published: c.doc.body,
 		FetchedAt: c.doc.fetchedAt, FreshUntil: c.doc.fetchedAt.Add(c.freshFor(d.Settings)),
 		Policy: d.Winner, Tags: d.Settings.Tags, Revision: c.out.Revision,
 	}
 	row.UsableUntil = row.FreshUntil.Add(d.Settings.Document.StaleIfError.Std())
 	row.ExpiresAt = c.expiry(row, d.Settings)
-	write := c.u.UpdateClient
+	write, isNew := c.u.UpdateClient, !c.live
 	if c.live {
 		row.ExpiresAt = later(row.ExpiresAt, earlier(c.row.ExpiresAt, c.now.Add(d.Settings.ClientTTL.Std())))
 	} else {
@@ -134,6 +136,10 @@ func (c *call) stage(d Decision) {
 	c.out.Client = row
 	c.write = func() {
 		c.u.RequireEpoch(c.out.Epoch)
+		if isNew {
+			total, perDomain := c.caps()
+			c.u.CapClients(row.Domain, total, perDomain)
+		}
 		write(row)
 	}
 }

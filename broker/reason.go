@@ -17,6 +17,7 @@ const (
 	ReasonQueryNotAllowed       Reason = "client_id_query_not_allowed"
 	ReasonRateLimited           Reason = "rate_limited"
 	ReasonFetchPaced            Reason = "fetch_paced"
+	ReasonClientCapReached      Reason = "client_cap_reached"
 	ReasonFetchBlockedAddress   Reason = "fetch_blocked_address"
 	ReasonFetchDNS              Reason = "fetch_dns"
 	ReasonFetchTimeout          Reason = "fetch_timeout"

@@ -12,6 +12,7 @@ var reasonDocs = map[Reason]ReasonDoc{
 	ReasonQueryNotAllowed:       {Public: PublicClientNotAdmitted, Meaning: "The client identifier has a query and the policy's settings do not say document.allow_query."},
 	ReasonRateLimited:           {Public: PublicTryLater, Meaning: "A budget of cimd.budgets is spent: too many documents of unknown clients were to be fetched in a minute, or at once; the detail names the budget. Nothing was fetched."},
 	ReasonFetchPaced:            {Public: PublicTryLater, Meaning: "The last fetches of this document failed, so that it is left alone for up to 30 s. Nothing was fetched."},
+	ReasonClientCapReached:      {Public: PublicTryLater, Meaning: "There are as many clients as cimd.caps allows, in all or of one registrable domain; no new one is let in until one of them ends. Nothing was fetched."},
 	ReasonFetchBlockedAddress:   {Public: PublicDocumentUnavailable, Meaning: "The document's host resolves to an address that must not be fetched from, or names a port that is not allowed."},
 	ReasonFetchDNS:              {Public: PublicDocumentUnavailable, Meaning: "The document's host could not be resolved."},
 	ReasonFetchTimeout:          {Public: PublicDocumentUnavailable, Meaning: "The document did not arrive within the deadline."},

@@ -127,6 +127,41 @@ func TestG15BudgetsOverHTTP(t *testing.T) {
 	}
 }
 
+// TestB14CapsOverHTTP: 100 paths of one host at once leave as many rows as the
+// cap allows, and the others read a page; nobody is evicted.
+func TestB14CapsOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := start(t, servertest.Options{Caps: broker.Caps{PerDomain: 7}, Budgets: broker.Budgets{PerSource: 1000, PerDomain: 1000, Concurrent: 1000}})
+	codePage(t, s, s.Browser(), nil)
+	var wg sync.WaitGroup
+	var admitted, later atomic.Int64
+	for i := range 100 {
+		id := fmt.Sprintf("%s/new/%d", docHost, i)
+		s.Docs.Publish(id, nil)
+		wg.Go(func() {
+			switch p := s.Browser().Authorize(s.Request(id, nil)); {
+			case isSignIn(p):
+				admitted.Add(1)
+			case p.Status == http.StatusTooManyRequests:
+				later.Add(1)
+			default:
+				t.Errorf("%s: status %d\n%s", id, p.Status, brief(p))
+			}
+		})
+	}
+	wg.Wait()
+	list, err := s.Store.Clients(t.Context(), store.ClientQuery{})
+	if err != nil || len(list) != 7 || admitted.Load() != 6 || later.Load() != 94 {
+		t.Errorf("%d rows, %v, %d admitted, %d told to try later, want 7, 6, 94", len(list), err, admitted.Load(), later.Load())
+	}
+	p := s.Browser().Authorize(s.Request(docHost+"/new/none", nil))
+	if p.Status != http.StatusTooManyRequests || s.Docs.Hits(docHost+"/new/none") != 0 {
+		t.Errorf("one more: status %d, %d fetches, want 429 and none", p.Status, s.Docs.Hits(docHost+"/new/none"))
+	}
+	wantRecord(t, s, p, broker.ReasonClientCapReached)
+	codePage(t, s, s.Browser(), nil)
+}
+
 // TestB27NoStore: a document that must not be cached goes through the whole
 // flow with one fetch, because only the start of a flow fetches.
 func TestB27NoStore(t *testing.T) {

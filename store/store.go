@@ -10,7 +10,7 @@
 //
 //   - Spend, SpendCode and SpendRefresh, first caller wins: losing one is
 //     broker.ErrSpent and final.
-//   - RequireEpoch, CreateClient, UpdateClient, EndClient, RequireClient,
+//   - RequireEpoch, CapClients, CreateClient, UpdateClient, EndClient, RequireClient,
 //     RequireGrant, RepeatRefresh, and the new row of PutCode, PutGrant,
 //     PutRefresh and PutAccess: losing one is broker.ErrConflict; the step is
 //     run again.

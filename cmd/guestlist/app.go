@@ -48,6 +48,7 @@ type plan struct {
 	lifetimes server.Lifetimes
 	cache     broker.CacheBounds
 	budgets   broker.Budgets // zero: the defaults
+	caps      broker.Caps    // zero: the defaults
 	timeout   time.Duration
 	admitOff  bool
 	hidden    bool
@@ -111,7 +112,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	}
 	a.broker, err = broker.New(broker.Config{
 		Issuer: p.issuer, Fetch: door, Later: a.batch.Add, Pseudonym: k.Pseudonym, Now: time.Now,
-		Zone: time.Local, Offer: offer(p.resources), AdmitOff: p.admitOff, Cache: p.cache, Budgets: p.budgets,
+		Zone: time.Local, Offer: offer(p.resources), AdmitOff: p.admitOff, Cache: p.cache, Budgets: p.budgets, Caps: p.caps,
 		Lives: broker.Lives{Ticket: p.lifetimes.Ticket, Code: p.lifetimes.Code},
 	})
 	if err != nil {

@@ -56,12 +56,55 @@ func (r *configReader) checkBudgets(b *budgetsConfig) {
 	for _, part := range []struct {
 		name  string
 		value *int64
-	}{{"per_source", &b.PerSource}, {"per_domain", &b.PerDomain}} {
-		switch {
-		case !r.given(at + part.name):
-			*part.value = min(*part.value, b.Total)
-		case *part.value > b.Total:
-			r.fault(at+part.name, "lower it, or raise cimd.budgets.total", "%d is more than cimd.budgets.total, which is %d", *part.value, b.Total)
+	}{{at + "per_source", &b.PerSource}, {at + "per_domain", &b.PerDomain}} {
+		r.checkPart(part.name, part.value, at+"total", b.Total)
+	}
+}
+
+// checkPart wants a part that is not more than the whole, and lowers one that
+// nobody wrote.
+func (r *configReader) checkPart(path string, part *int64, wholePath string, whole int64) {
+	switch {
+	case !r.given(path):
+		*part = min(*part, whole)
+	case *part > whole:
+		r.fault(path, "lower it, or raise "+wholePath, "%d is more than %s, which is %d", *part, wholePath, whole)
+	}
+}
+
+// capsConfig is cimd.caps.
+type capsConfig struct {
+	Total     int64 // clients at the same time; default 100000
+	PerDomain int64 // the same per registrable domain; default 1000, or Total if that is less
+}
+
+func defaultCaps() capsConfig { return capsConfig{Total: 100_000, PerDomain: 1000} }
+
+// limits are the caps as the broker takes them.
+func (c capsConfig) limits() broker.Caps {
+	return broker.Caps{Total: int(c.Total), PerDomain: int(c.PerDomain)}
+}
+
+func (c *capsConfig) members() map[string]configMember {
+	return map[string]configMember{
+		"total":      {value: integerValue(&c.Total)},
+		"per_domain": {value: integerValue(&c.PerDomain)},
+	}
+}
+
+// checkCaps wants caps that let somebody in.
+func (r *configReader) checkCaps(c *capsConfig) {
+	const at = "cimd.caps."
+	const most = 100_000_000
+	for _, v := range []struct {
+		name  string
+		value int64
+	}{{"total", c.Total}, {"per_domain", c.PerDomain}} {
+		if v.value < 1 || v.value > most {
+			r.fault(at+v.name, "write a number in between; cimd.admit: false lets nobody new in", "%d is not from 1 to %d", v.value, most)
 		}
+	}
+	if !r.isBad(at + "total") {
+		r.checkPart(at+"per_domain", &c.PerDomain, at+"total", c.Total)
 	}
 }

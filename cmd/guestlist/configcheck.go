@@ -31,6 +31,7 @@ func (r *configReader) check(c *config) {
 	r.checkPolicies(c)
 	r.checkCIMD(c)
 	r.checkBudgets(&c.CIMD.Budgets)
+	r.checkCaps(&c.CIMD.Caps)
 	r.checkOutbound(c)
 	r.checkResources(c)
 	r.checkNames(c)

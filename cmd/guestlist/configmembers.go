@@ -35,7 +35,7 @@ func (c *config) members() map[string]configMember {
 			"max_bytes":     {value: integerValue(&c.CIMD.MaxBytes)},
 			"timeout":       {value: durationValue(&c.CIMD.Timeout)},
 			"retries":       {value: notYet},
-			"caps":          {value: notYet},
+			"caps":          {section: c.CIMD.Caps.members()},
 			"budgets":       {section: c.CIMD.Budgets.members()},
 		}},
 		"outbound": {section: map[string]configMember{

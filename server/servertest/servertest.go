@@ -53,6 +53,7 @@ type Options struct {
 	Resolver  fetch.Resolver                // answers names that are in no map; nil: the system's
 	Timeout   time.Duration                 // of a fetch; zero: the program's default
 	Budgets   broker.Budgets                // of cold fetches; zero: the program's defaults
+	Caps      broker.Caps                   // of clients; zero: the program's defaults
 	Hidden    bool                          // cimd.advertise: false
 	Path      string                        // path of the issuer, like /tenant
 	Wrap      func(store.Store) store.Store // stands between server and store, to make it fail; nil: nothing does
@@ -168,7 +169,7 @@ func (s *Server) assemble(o Options) {
 	check(t, err)
 	s.Broker, err = broker.New(broker.Config{
 		Issuer: s.Issuer, Fetch: door, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now, Facts: o.Facts,
-		AdmitOff: o.AdmitOff, Budgets: o.Budgets,
+		AdmitOff: o.AdmitOff, Budgets: o.Budgets, Caps: o.Caps,
 		Offer: broker.Offer{
 			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"}, AuthMethods: []string{"none"}, Resources: o.Resources,
 		},

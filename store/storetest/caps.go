@@ -50,10 +50,16 @@ func clientCounts(e *env) {
 		u.CreateClient(again)
 	})
 	e.counts("ended and created in one unit", 5, 3, 2)
+	again.Incarnation = 10
+	e.must(func(u store.Unit) {
+		u.CreateClient(again)
+		u.EndClient(again.ID, 9, moment(0), "gone")
+	})
+	e.counts("created and ended in one unit", 5, 3, 2)
 	e.must(func(u store.Unit) {
 		u.CreateClient(clientOf("b.example", 7))
 		u.EndClient(moved.ID, 1, moment(0), "gone")
-		u.EndClient(again.ID, 9, moment(0), "gone")
+		u.EndClient(again.ID, 10, moment(0), "gone")
 	})
 	e.reopen()
 	e.counts("ended and reopened", 4, 2, 2)

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -283,13 +282,4 @@ func (c *call) ask(p Phase, doc *cimd.Document) Decision {
 		NearestMiss: d.NearestMiss, Candidates: d.Candidates, Denials: d.Denials, Warnings: d.Warnings,
 	})
 	return d
-}
-
-// namesPort reports whether a winning pattern spells out a port.
-func namesPort(d Decision) bool {
-	return slices.ContainsFunc(d.Candidates, func(c decisionlog.Candidate) bool {
-		rest := strings.TrimPrefix(c.Pattern, "https://")
-		host, _, _ := strings.Cut(rest, "/")
-		return slices.Contains(d.Winner, c.Policy) && strings.Contains(host, ":")
-	})
 }

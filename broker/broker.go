@@ -42,6 +42,8 @@ type Config struct {
 	Facts     map[string]any                 // operator data, input.facts
 	Lives     Lives                          // how long the steps of one flow may take
 	Cache     CacheBounds                    // server bounds of a document's freshness
+	Budgets   Budgets                        // of fetches for clients that are not known
+	Caps      Caps                           // of clients at the same time
 	AdmitOff  bool                           // cimd.admit: false; no unknown client is let in and nothing is fetched
 }
 
@@ -66,6 +68,7 @@ type Broker struct {
 	policy Policy
 
 	reread reread
+	origin *origin
 
 	seenMu sync.Mutex
 	seen   map[sighting]time.Time // until when it need not be asked again
@@ -98,7 +101,14 @@ func New(cfg Config) (*Broker, error) {
 	setDefault(&cfg.Lives.Code, time.Minute)
 	setDefault(&cfg.Cache.Default, time.Hour)
 	setDefault(&cfg.Cache.Ceiling, 24*time.Hour)
-	return &Broker{cfg: cfg}, nil
+	limit, err := cfg.Budgets.complete()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	if cfg.Caps, err = cfg.Caps.complete(); err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	return &Broker{cfg: cfg, origin: newOrigin(cfg.Fetch, cfg.Now, limit)}, nil
 }
 
 // setDefault fills a zero duration.

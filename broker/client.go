@@ -11,6 +11,7 @@ import (
 type Client struct {
 	ID             string        `json:"client_id"` // client identifier URL, byte for byte
 	Registration   Registration  `json:"registration"`
+	Domain         string        `json:"domain"`      // registrable domain that it counts for; empty in rows of earlier programs
 	Incarnation    uint64        `json:"incarnation"` // which life; below 2^53, random
 	Document       cimd.Document `json:"document"`    // kept members
 	DocumentSHA256 string        `json:"document_sha256"`

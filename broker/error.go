@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"guestlist/broker/cimd"
 )
@@ -14,6 +15,8 @@ type Error struct {
 	Reason Reason // why; maps to the answer
 	Detail string // fit for strangers when set; empty means the reason's standard text
 	Err    error  // the precise cause; for operators only
+
+	RetryAfter time.Duration // when asking again may help; zero: unknown, or never
 }
 
 // Error implements error with the operator's view of the refusal: the reason

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"guestlist/broker/cimd"
@@ -17,16 +19,21 @@ func (c *call) obtain(d Decision) error {
 	if c.live && c.row.Fresh(c.now) {
 		return c.fromStore(profile)
 	}
-	began := c.b.cfg.Now()
-	got, err := c.b.cfg.Fetch.Document(c.ctx, c.id, c.limits(d))
-	c.metrics["timer_fetch_ns"] = c.b.cfg.Now().Sub(began).Nanoseconds()
-	if err != nil {
-		return c.unobtained(err, profile)
+	if err := c.findRoom(); err != nil {
+		return err
 	}
-	p, err := cimd.ParseDocument(got.Body, c.id, profile)
-	if err != nil {
+	began := c.b.cfg.Now()
+	got, p, err := c.b.origin.document(c.ctx, wanted{
+		id: c.id, limits: c.limits(d), profile: profile, source: sourceOf(c.req.Facts.Source.IP),
+		domain: c.domain(), cold: !c.live, exact: namesHost(d),
+	})
+	c.metrics["timer_fetch_ns"] = c.b.cfg.Now().Sub(began).Nanoseconds()
+	if isForm(err) {
 		c.endUsability()
 		return fromCIMD(err)
+	}
+	if err != nil {
+		return c.unobtained(err, profile)
 	}
 	c.doc = parsed{Parsed: p, from: "network", body: got.Body, fetchedAt: got.FetchedAt, freshFor: got.FreshFor}
 	return nil
@@ -54,14 +61,21 @@ func (c *call) fromStore(profile cimd.Profile) error {
 	return nil
 }
 
-// unobtained falls back on the row in transient trouble and ends its
-// usability otherwise.
+// unobtained falls back on the row in transient trouble and while fetches are
+// paced, and ends its usability otherwise.
 func (c *call) unobtained(err error, profile cimd.Profile) error {
+	usable := c.live && c.now.Before(c.row.UsableUntil)
+	var e *Error
 	var fe *fetch.Error
-	if !errors.As(err, &fe) {
+	switch {
+	case errors.As(err, &e):
+		if usable && e.RetryAfter > 0 {
+			return c.fromStore(profile)
+		}
+		return e
+	case !errors.As(err, &fe):
 		return &Error{Reason: ReasonFetchFailed, Err: err}
-	}
-	if fe.Transient && c.live && c.now.Before(c.row.UsableUntil) {
+	case fe.Transient && usable:
 		return c.fromStore(profile)
 	}
 	if !fe.Transient {
@@ -117,14 +131,14 @@ func (c *call) stage(d Decision) {
 		return
 	}
 	row := Client{
-		ID: c.id.String(), Registration: RegistrationCIMD, Incarnation: c.row.Incarnation, CreatedAt: c.row.CreatedAt,
+		ID: c.id.String(), Registration: RegistrationCIMD, Domain: c.domain(), Incarnation: c.row.Incarnation, CreatedAt: c.row.CreatedAt,
 		Document: c.doc.Document, DocumentSHA256: c.doc.SHA256, DocumentBytes: len(c.doc.body), Published: c.doc.body,
 		FetchedAt: c.doc.fetchedAt, FreshUntil: c.doc.fetchedAt.Add(c.freshFor(d.Settings)),
 		Policy: d.Winner, Tags: d.Settings.Tags, Revision: c.out.Revision,
 	}
 	row.UsableUntil = row.FreshUntil.Add(d.Settings.Document.StaleIfError.Std())
 	row.ExpiresAt = c.expiry(row, d.Settings)
-	write := c.u.UpdateClient
+	write, isNew := c.u.UpdateClient, !c.live
 	if c.live {
 		row.ExpiresAt = later(row.ExpiresAt, earlier(c.row.ExpiresAt, c.now.Add(d.Settings.ClientTTL.Std())))
 	} else {
@@ -133,6 +147,10 @@ func (c *call) stage(d Decision) {
 	c.out.Client = row
 	c.write = func() {
 		c.u.RequireEpoch(c.out.Epoch)
+		if isNew {
+			total, perDomain := c.caps()
+			c.u.CapClients(row.Domain, total, perDomain)
+		}
 		write(row)
 	}
 }
@@ -183,4 +201,26 @@ func earlier(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// namesPort reports whether a winning pattern spells out a port.
+func namesPort(d Decision) bool {
+	return slices.ContainsFunc(winningHosts(d), func(host string) bool { return strings.Contains(host, ":") })
+}
+
+// namesHost reports whether a winning pattern spells out the host.
+func namesHost(d Decision) bool {
+	return slices.ContainsFunc(winningHosts(d), func(host string) bool { return !strings.Contains(host, "*") })
+}
+
+// winningHosts are the hosts, ports included, of the patterns that won.
+func winningHosts(d Decision) []string {
+	var out []string
+	for _, c := range d.Candidates {
+		rest, isPattern := strings.CutPrefix(c.Pattern, "https://")
+		if host, _, _ := strings.Cut(rest, "/"); isPattern && slices.Contains(d.Winner, c.Policy) {
+			out = append(out, host)
+		}
+	}
+	return out
 }

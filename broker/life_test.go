@@ -251,6 +251,7 @@ func TestB24_EndOfUsability(t *testing.T) {
 			w.at(hour + time.Minute)
 			w.host.err = trouble()
 			w.refused(w.admit(), broker.ReasonFetchTimeout)
+			w.at(hour + 2*time.Minute) // later than any pace
 			// The host mended: the same life goes on.
 			w.host.err, w.host.body = nil, document(nil)
 			if o := w.mustAdmit(); o.Client.Incarnation != first.Client.Incarnation {

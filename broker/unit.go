@@ -29,6 +29,12 @@ type Unit interface {
 	// document that was fetched later. An expiry that moved forward since
 	// the unit read the row is kept.
 	UpdateClient(c Client)
+	// ClientCount returns how many clients have a row, expired ones included:
+	// in all, and with that Domain.
+	ClientCount(ctx context.Context, domain string) (total, ofDomain int, err error)
+	// CapClients makes the commit fail with ErrConflict unless there are fewer
+	// than total clients, and fewer than perDomain with that Domain.
+	CapClients(domain string, total, perDomain int)
 	// EndClient deletes the row of that incarnation and ends its grants.
 	// The commit fails with ErrConflict when that incarnation is gone.
 	EndClient(id string, incarnation uint64, at time.Time, reason Reason)

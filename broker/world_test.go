@@ -318,6 +318,32 @@ func (u *unit) CreateClient(c broker.Client) {
 	}, func() { u.w.rows[c.ID] = c })
 }
 
+func (u *unit) ClientCount(_ context.Context, domain string) (total, ofDomain int, err error) {
+	u.w.mu.Lock()
+	defer u.w.mu.Unlock()
+	return len(u.w.rows), u.w.of(domain), u.read()
+}
+
+// of counts the rows of a domain.
+func (w *world) of(domain string) int {
+	n := 0
+	for _, c := range w.rows {
+		if c.Domain == domain {
+			n++
+		}
+	}
+	return n
+}
+
+func (u *unit) CapClients(domain string, total, perDomain int) {
+	u.checks = append(u.checks, func() error {
+		if len(u.w.rows) >= total || u.w.of(domain) >= perDomain {
+			return broker.ErrConflict
+		}
+		return nil
+	})
+}
+
 func (u *unit) UpdateClient(c broker.Client) {
 	u.stage("update", u.lives(c.ID, c.Incarnation), func() { u.w.rows[c.ID] = c })
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"guestlist/broker"
 	"guestlist/server/servertest"
 	"guestlist/store"
 )
@@ -71,7 +72,7 @@ func TestB35FetchFailuresLookAlike(t *testing.T) {
 }
 
 // TestB25OneFetchPerRefusal: no retry multiplies what a stranger makes this
-// server send.
+// server send, and from the second refusal on a request costs none.
 func TestB25OneFetchPerRefusal(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})
@@ -84,12 +85,81 @@ func TestB25OneFetchPerRefusal(t *testing.T) {
 				t.Errorf("status %d: %d fetches after %d requests", a.Status, got, n)
 			}
 		}
+		p := s.Browser().Authorize(s.Request(id, nil))
+		if got := s.Docs.Hits(id); got != 2 || p.Status != http.StatusTooManyRequests || p.Header.Get("Retry-After") != "1" {
+			t.Errorf("third request: %d fetches, status %d, Retry-After %q, want 2, 429, 1", got, p.Status, p.Header.Get("Retry-After"))
+		}
+		wantRecord(t, s, p, broker.ReasonFetchPaced)
 	}
 	// F9, F10: a failure is never an answer for the next request.
+	s.Clock.Advance(time.Second)
 	s.Docs.Publish(docHost+"/refused/1", nil)
 	if p := s.Browser().Authorize(s.Request(docHost+"/refused/1", nil)); !isSignIn(p) {
 		t.Errorf("after the host came back: status %d, want sign-in", p.Status)
 	}
+}
+
+// TestG15BudgetsOverHTTP: what is over budget is a page that says when to try
+// again, and nothing is fetched; who is known goes on (B14).
+func TestG15BudgetsOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := start(t, servertest.Options{Budgets: broker.Budgets{PerSource: 4}})
+	codePage(t, s, s.Browser(), nil) // the first of four
+	for i := range 20 {
+		id := fmt.Sprintf("%s/new/%d", docHost, i)
+		s.Docs.Publish(id, nil)
+		p := s.Browser().Authorize(s.Request(id, nil))
+		if i < 3 {
+			if !isSignIn(p) {
+				t.Fatalf("client %d: status %d, want sign-in\n%s", i, p.Status, brief(p))
+			}
+			continue
+		}
+		if p.Status != http.StatusTooManyRequests || p.Header.Get("Retry-After") != "15" || s.Docs.Hits(id) != 0 {
+			t.Errorf("client %d: status %d, Retry-After %q, %d fetches, want 429, 15, 0", i, p.Status, p.Header.Get("Retry-After"), s.Docs.Hits(id))
+		}
+		wantRecord(t, s, p, broker.ReasonRateLimited)
+	}
+	codePage(t, s, s.Browser(), nil)
+	s.Clock.Advance(15 * time.Second)
+	if p := s.Browser().Authorize(s.Request(docHost+"/new/9", nil)); !isSignIn(p) {
+		t.Errorf("15 s later: status %d, want sign-in\n%s", p.Status, brief(p))
+	}
+}
+
+// TestB14CapsOverHTTP: 100 paths of one host at once leave as many rows as the
+// cap allows, and the others read a page; nobody is evicted.
+func TestB14CapsOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := start(t, servertest.Options{Caps: broker.Caps{PerDomain: 7}, Budgets: broker.Budgets{PerSource: 1000, PerDomain: 1000, Concurrent: 1000}})
+	codePage(t, s, s.Browser(), nil)
+	var wg sync.WaitGroup
+	var admitted, later atomic.Int64
+	for i := range 100 {
+		id := fmt.Sprintf("%s/new/%d", docHost, i)
+		s.Docs.Publish(id, nil)
+		wg.Go(func() {
+			switch p := s.Browser().Authorize(s.Request(id, nil)); {
+			case isSignIn(p):
+				admitted.Add(1)
+			case p.Status == http.StatusTooManyRequests:
+				later.Add(1)
+			default:
+				t.Errorf("%s: status %d\n%s", id, p.Status, brief(p))
+			}
+		})
+	}
+	wg.Wait()
+	list, err := s.Store.Clients(t.Context(), store.ClientQuery{})
+	if err != nil || len(list) != 7 || admitted.Load() != 6 || later.Load() != 94 {
+		t.Errorf("%d rows, %v, %d admitted, %d told to try later, want 7, 6, 94", len(list), err, admitted.Load(), later.Load())
+	}
+	p := s.Browser().Authorize(s.Request(docHost+"/new/none", nil))
+	if p.Status != http.StatusTooManyRequests || s.Docs.Hits(docHost+"/new/none") != 0 {
+		t.Errorf("one more: status %d, %d fetches, want 429 and none", p.Status, s.Docs.Hits(docHost+"/new/none"))
+	}
+	wantRecord(t, s, p, broker.ReasonClientCapReached)
+	codePage(t, s, s.Browser(), nil)
 }
 
 // TestB27NoStore: a document that must not be cached goes through the whole
@@ -99,7 +169,7 @@ func TestB27NoStore(t *testing.T) {
 	zero := strings.Replace(base, "settings := {", "settings := {\n\t\"document\": {\"ttl_floor\": \"0s\"},", 1)
 	for name, tt := range map[string]struct {
 		files  map[string]string
-		second int // fetches of a second flow at the same time
+		second int // fetches of a flow 2 s later
 	}{"floor 0": {map[string]string{"clients.rego": zero}, 1}, "default floor": {policy(), 0}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,6 +184,11 @@ func TestB27NoStore(t *testing.T) {
 			if n := s.Docs.Hits(client); n != 1 {
 				t.Errorf("%d fetches for one flow, want 1", n)
 			}
+			codePage(t, s, b, nil)
+			if n := s.Docs.Hits(client); n != 1 {
+				t.Errorf("%d fetches for a flow in the same burst, want none more", n)
+			}
+			s.Clock.Advance(2 * time.Second)
 			codePage(t, s, b, nil)
 			if n := s.Docs.Hits(client) - 1; n != tt.second {
 				t.Errorf("%d fetches for a second flow, want %d", n, tt.second)
@@ -215,6 +290,7 @@ func TestDocumentHostDown(t *testing.T) {
 		t.Errorf("after 404: status %d, want a page with 400 (B24)", p.Status)
 	}
 	s.Docs.Set(client, servertest.Answer{Status: 503})
+	s.Clock.Advance(time.Second) // after the pace of a second failure
 	if p := s.Browser().Authorize(s.Request(client, nil)); p.Status != http.StatusBadRequest {
 		t.Errorf("503 after 404: status %d, want a page with 400: the host withdrew it", p.Status)
 	}

@@ -51,7 +51,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, v *visit, err er
 		if errors.As(err, &se) {
 			status = se.status
 		}
-		s.refuseJSON(w, r, v, status, a.code, s.describeError(v, err))
+		s.refuseJSON(w, r, v, status, a.code, err)
 	default:
 		status := a.page
 		if errors.As(err, &se) {
@@ -73,23 +73,37 @@ func (s *Server) refusePage(w http.ResponseWriter, v *visit, status int, err err
 		Status: status, RequestID: v.id, PublicReason: string(public), Title: h.title, Text: h.text,
 		HelpURL: s.base + "/help/" + string(public), UserMessage: detail(err),
 	}
-	var t *signin.Throttled
-	if errors.As(err, &t) {
-		p.RetryAfter = seconds(t.RetryAfter)
-	}
+	p.RetryAfter = retryAfter(err)
 	s.cfg.Pages.Error(w, p)
 }
 
+// retryAfter is when asking again may help, in seconds; zero: unknown.
+func retryAfter(err error) int {
+	var t *signin.Throttled
+	if errors.As(err, &t) {
+		return seconds(t.RetryAfter)
+	}
+	var e *broker.Error
+	if errors.As(err, &e) {
+		return seconds(e.RetryAfter)
+	}
+	return 0
+}
+
 // refuseJSON writes an error of RFC 6749 section 5.2.
-func (s *Server) refuseJSON(w http.ResponseWriter, r *http.Request, v *visit, status int, code, text string) {
+func (s *Server) refuseJSON(w http.ResponseWriter, r *http.Request, v *visit, status int, code string, err error) {
 	if status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {
 		w.Header().Set("WWW-Authenticate", `Basic realm="guestlist"`)
 	}
+	after := retryAfter(err)
 	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1")
+		after = max(after, 1)
+	}
+	if after > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(after))
 	}
 	writeJSON(w, status, map[string]any{
-		"error": code, "error_description": text, "error_uri": s.helpURL(v.reason), "request_id": v.id,
+		"error": code, "error_description": s.describeError(v, err), "error_uri": s.helpURL(v.reason), "request_id": v.id,
 	})
 }
 

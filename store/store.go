@@ -10,8 +10,8 @@
 //
 //   - Spend, SpendCode and SpendRefresh, first caller wins: losing one is
 //     broker.ErrSpent and final.
-//   - RequireEpoch, CreateClient, UpdateClient, EndClient, RequireClient,
-//     RequireGrant, BindGrant, RepeatRefresh, and the new row of PutCode, PutGrant,
+//   - RequireEpoch, CapClients, CreateClient, UpdateClient, EndClient,
+//     RequireClient, RequireGrant, BindGrant, RepeatRefresh, and the new row of PutCode, PutGrant,
 //     PutRefresh and PutAccess: losing one is broker.ErrConflict; the step is
 //     run again.
 //

@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -18,7 +19,8 @@ import (
 const (
 	defaultTimeout   = 5 * time.Second
 	defaultUserAgent = "guestlist/0 (client ID metadata fetcher)"
-	// maxFlights is how many fetches may be under way at once, over all URLs.
+	// maxFlights is how many fetches may be under way at once, over all URLs,
+	// where Config.Flights does not say.
 	maxFlights = 64
 )
 
@@ -42,6 +44,9 @@ type Config struct {
 	// Timeout is the one deadline over waiting for a slot, lookup, connect,
 	// TLS, headers and body. 0 means 5 s; negative is refused.
 	Timeout time.Duration
+	// Flights is how many fetches may be under way at once, over all URLs; a
+	// further one waits. 0 means 64; negative is refused.
+	Flights int
 	// Now stamps Document.FetchedAt. It drives no timer and verifies no
 	// certificate. nil means time.Now.
 	Now func() time.Time
@@ -94,6 +99,9 @@ func New(cfg Config) (*Guarded, error) {
 	if cfg.Timeout < 0 {
 		return nil, fmt.Errorf("fetch timeout %s is negative", cfg.Timeout)
 	}
+	if cfg.Flights < 0 {
+		return nil, fmt.Errorf("%d fetches at once are negative", cfg.Flights)
+	}
 	if strings.ContainsFunc(cfg.UserAgent, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
 		return nil, fmt.Errorf("user agent %q is not printable ASCII", cfg.UserAgent)
 	}
@@ -104,7 +112,7 @@ func New(cfg Config) (*Guarded, error) {
 		timeout:   cfg.Timeout,
 		now:       cfg.Now,
 		userAgent: cfg.UserAgent,
-		slots:     make(chan struct{}, maxFlights),
+		slots:     make(chan struct{}, cmp.Or(cfg.Flights, maxFlights)),
 	}
 	if g.resolver == nil {
 		g.resolver = systemResolver{}
@@ -128,9 +136,9 @@ func New(cfg Config) (*Guarded, error) {
 // Callers that ask for the same URL with the same limits at the same time
 // share one request, which belongs to none of them: a caller whose context
 // ends gets its error and the request goes on for the others. Nothing is kept
-// once the flight has landed, neither answer nor error. At most 64 requests
-// are under way at once; a further one waits for a place, and its deadline
-// runs meanwhile.
+// once the flight has landed, neither answer nor error. At most Config.Flights
+// requests are under way at once; a further one waits for a place, and its
+// deadline runs meanwhile.
 //
 // Document does not check that the body is JSON or that its client_id equals
 // id.

@@ -44,6 +44,7 @@ func TestNewRefuses(t *testing.T) {
 		{"same name twice", fetch.Config{InsecureHostMap: map[string]string{
 			"a.example.com:443": "127.0.0.1:1", "A.example.com:443": "127.0.0.1:2"}}, false},
 		{"negative timeout", fetch.Config{Timeout: -1}, false},
+		{"negative flights", fetch.Config{Flights: -1}, false},
 		{"line break in the user agent", fetch.Config{UserAgent: "a\r\nCookie: x"}, false},
 	}
 	for _, tt := range tests {

@@ -116,12 +116,19 @@ func TestDialFirst(t *testing.T) {
 }
 
 func TestWaitForSlot_PF17(t *testing.T) {
+	for flights, places := range map[int]int{0: 64, 3: 3} {
+		waitForSlot(t, flights, places)
+	}
+}
+
+// waitForSlot fills every place and sees that one more waits for the deadline.
+func waitForSlot(t *testing.T, flights, places int) {
 	synctest.Test(t, func(t *testing.T) {
-		g, err := New(Config{})
+		g, err := New(Config{Flights: flights})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range maxFlights {
+		for range places {
 			g.slots <- struct{}{}
 		}
 		id, err := cimd.Parse("https://client.example.com/c")

@@ -46,6 +46,8 @@ type plan struct {
 	secrets   map[string]server.Secret // by resource id
 	lifetimes server.Lifetimes
 	cache     broker.CacheBounds
+	budgets   broker.Budgets // zero: the defaults
+	caps      broker.Caps    // zero: the defaults
 	timeout   time.Duration
 	admitOff  bool
 	hidden    bool
@@ -87,7 +89,7 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	if people.Count() == 0 {
 		log.Warn().Str("event", "people.none").Str("file", p.people).Msg("nobody can sign in. Remedy: guestlist person add NAME --password-stdin --config FILE")
 	}
-	door, err := fetch.New(fetch.Config{RootCAs: p.roots, InsecureHostMap: p.hostMap, Timeout: p.timeout, Now: time.Now})
+	door, err := fetch.New(fetch.Config{RootCAs: p.roots, InsecureHostMap: p.hostMap, Timeout: p.timeout, Flights: p.budgets.Concurrent, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +116,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	}
 	a.broker, err = broker.New(broker.Config{
 		Issuer: p.issuer, Fetch: door, Later: a.batch.Add, Pseudonym: k.Pseudonym, Now: time.Now,
-		Zone: time.Local, Offer: offer(p.resources), AdmitOff: p.admitOff, Cache: p.cache,
+		Zone: time.Local, Offer: offer(p.resources), AdmitOff: p.admitOff, Cache: p.cache, Budgets: p.budgets, Caps: p.caps,
 		Lives: broker.Lives{Ticket: p.lifetimes.Ticket, Code: p.lifetimes.Code},
 	})
 	if err != nil {

@@ -64,6 +64,8 @@ type cimdConfig struct {
 	CacheCeiling broker.Duration // default 24 h
 	MaxBytes     int64           // the most that a policy's document.max_bytes may be; default 65536
 	Timeout      broker.Duration // of one fetch, all included; default 5 s
+	Caps         capsConfig      // of clients at the same time
+	Budgets      budgetsConfig   // of fetches for clients that are not known
 }
 
 type outboundConfig struct {
@@ -167,6 +169,7 @@ func defaultConfig() config {
 		CIMD: cimdConfig{
 			Admit: on(), Advertise: on(), MaxBytes: 65536, Timeout: broker.Duration(5 * time.Second),
 			CacheFloor: broker.Duration(time.Minute), CacheDefault: broker.Duration(time.Hour), CacheCeiling: broker.Duration(24 * time.Hour),
+			Budgets: defaultBudgets(), Caps: defaultCaps(),
 		},
 		Lifetimes: lifetimesConfig{
 			Ticket: broker.Duration(10 * time.Minute), Code: broker.Duration(time.Minute), Session: broker.Duration(12 * time.Hour),

@@ -33,6 +33,8 @@ cimd:
   cache_ceiling: 1d
   max_bytes: 5120
   timeout: 2s
+  budgets: {per_source: 10, per_domain: 20, total: 100, concurrent: 32}
+  caps: {total: 500, per_domain: 50}
 outbound:
   ca_file: ca.pem
 people:
@@ -117,6 +119,8 @@ func TestConfigGood(t *testing.T) {
 		CIMD: cimdConfig{
 			Admit: &yes, Advertise: &no, CacheFloor: 0, CacheDefault: d(10 * time.Minute), CacheCeiling: d(24 * time.Hour),
 			MaxBytes: 5120, Timeout: d(2 * time.Second),
+			Caps:    capsConfig{Total: 500, PerDomain: 50},
+			Budgets: budgetsConfig{PerSource: 10, PerDomain: 20, Total: 100, Concurrent: 32},
 		},
 		Outbound: outboundConfig{CAFile: dir + "/ca.pem"},
 		People:   peopleConfig{File: dir + "/people.yaml"},
@@ -151,6 +155,12 @@ func TestConfigDefaults(t *testing.T) {
 		c.MaxBytes != 65536 || c.Timeout.String() != "5s" {
 		t.Errorf("cimd = %+v, want on, advertised, 1m, 1h, 1d, 65536, 5s", c)
 	}
+	if want := (budgetsConfig{PerSource: 30, PerDomain: 60, Total: 600, Concurrent: 64}); c.Budgets != want {
+		t.Errorf("cimd.budgets = %+v, want %+v", c.Budgets, want)
+	}
+	if want := (capsConfig{Total: 100_000, PerDomain: 1000}); c.Caps != want {
+		t.Errorf("cimd.caps = %+v, want %+v", c.Caps, want)
+	}
 	l := got.Lifetimes
 	if l.Ticket.String() != "10m" || l.Code.String() != "1m" || l.Session.String() != "12h" {
 		t.Errorf("lifetimes = %+v, want 10m, 1m, 12h", l)
@@ -178,6 +188,39 @@ func TestConfigCacheDefaultsFollow(t *testing.T) {
 	}
 }
 
+// Budgets that nobody wrote are no more than the total that somebody did.
+func TestConfigBudgetsFollow(t *testing.T) {
+	dir := configDir(t)
+	for _, tt := range []struct {
+		budgets string
+		want    broker.Budgets
+	}{
+		{"total: 3", broker.Budgets{PerSource: 3, PerDomain: 3, Total: 3, Concurrent: 64}},
+		{"total: 40", broker.Budgets{PerSource: 30, PerDomain: 40, Total: 40, Concurrent: 64}},
+		{"per_domain: 600", broker.Budgets{PerSource: 30, PerDomain: 600, Total: 600, Concurrent: 64}},
+	} {
+		c, err := parseIn(dir, minimalConfig+"cimd: {budgets: {"+tt.budgets+"}}\n")
+		if err != nil {
+			t.Errorf("parseConfig(%s) = %v", tt.budgets, err)
+			continue
+		}
+		if p, err := planFrom(c); err != nil || p.budgets != tt.want {
+			t.Errorf("plan of %s has %+v, %v, want %+v", tt.budgets, p.budgets, err, tt.want)
+		}
+	}
+}
+
+// A cap that nobody wrote is no more than the total that somebody did.
+func TestConfigCapsFollow(t *testing.T) {
+	c, err := parseIn(configDir(t), minimalConfig+"cimd: {caps: {total: 7}}\n")
+	if err != nil {
+		t.Fatalf("parseConfig = %v", err)
+	}
+	if p, err := planFrom(c); err != nil || p.caps != (broker.Caps{Total: 7, PerDomain: 7}) {
+		t.Errorf("plan has %+v, %v, want 7 and 7", p.caps, err)
+	}
+}
+
 // Each case replaces one text of goodConfig and makes one problem: in the first
 // line of the new text, or where § stands in it.
 func TestConfigWrong(t *testing.T) {
@@ -195,13 +238,11 @@ func TestConfigWrong(t *testing.T) {
 		{"unknown, like nothing", "log:\n  level", "zebra: 1\nlog:\n  level", "zebra: unknown member. Remedy"},
 		{"unknown, other case", "listen:", "Listen:", "did you mean listen?"},
 		{"unknown in a resource", "    name:", "    nme:", "resources[0].nme: unknown member (did you mean resources[0].name?)"},
-		{"duplicate", "log:\n  level", "keys: {dir: b}\nlog:\n  level", "keys: is already in line 29"},
-		{"duplicate, nested", "  dir: keys", "  dir: keys\n§  dir: others", "keys.dir: is already in line 30"},
+		{"duplicate", "log:\n  level", "keys: {dir: b}\nlog:\n  level", "keys: is already in line 31"},
+		{"duplicate, nested", "  dir: keys", "  dir: keys\n§  dir: others", "keys.dir: is already in line 32"},
 		// not yet
 		{"policies.bundle", "  watch: false", "  bundle: https://b.example", "policies.bundle: is not available yet"},
 		{"cimd.retries", "  max_bytes: 5120", "  retries: 2", "cimd.retries: is not available yet"},
-		{"cimd.caps", "  max_bytes: 5120", "  caps: {}", "cimd.caps: is not available yet"},
-		{"cimd.budgets", "  max_bytes: 5120", "  budgets: {total: 3}", "cimd.budgets: is not available yet"},
 		{"outbound.egress_proxy", "  ca_file: ca.pem", "  egress_proxy: x", "outbound.egress_proxy: is not available yet"},
 		{"outbound.resolver", "  ca_file: ca.pem", "  resolver: 127.0.0.1:53", "outbound.resolver: is not available yet"},
 		{"people.upstream", "  file: people.yaml", "  file: people.yaml\n§  upstream: x", "people.upstream: is not available yet"},
@@ -284,6 +325,19 @@ func TestConfigWrong(t *testing.T) {
 		{"PF-16 too many", "max_bytes: 5120", "max_bytes: 65537", "is not from 1 to 65536 (PF-16)"},
 		{"PF-17 short", "timeout: 2s", "timeout: 99ms", "cimd.timeout: 99ms is too short (PF-17: 100ms to 30s)"},
 		{"PF-17 long", "timeout: 2s", "timeout: 31s", "cimd.timeout: 31s is more than 30s"},
+		{"budget zero (G-15)", "per_source: 10", "per_source: 0", "cimd.budgets.per_source: 0 is not from 1 to 1000000"},
+		{"budget negative", "per_domain: 20", "per_domain: -1", "cimd.budgets.per_domain: -1 is not from 1 to 1000000"},
+		{"budget too large", "total: 100", "total: 1000001", "cimd.budgets.total: 1000001 is not from 1 to 1000000"},
+		{"no fetch at once", "concurrent: 32", "concurrent: 0", "cimd.budgets.concurrent: 0 is not from 1 to 1024"},
+		{"too many at once", "concurrent: 32", "concurrent: 1025", "cimd.budgets.concurrent: 1025 is not from 1 to 1024"},
+		{"a source with more than all", "per_source: 10", "per_source: 101", "cimd.budgets.per_source: 101 is more than cimd.budgets.total, which is 100"},
+		{"a domain with more than all", "per_domain: 20", "per_domain: 101", "cimd.budgets.per_domain: 101 is more than cimd.budgets.total, which is 100"},
+		{"a budget of text", "total: 100", "total: many", "cimd.budgets.total: is not a whole number"},
+		{"a budget that is none", "per_source: 10", "per_sauce: 10", "did you mean cimd.budgets.per_source?"},
+		{"cap zero (B14)", "total: 500", "total: 0", "cimd.caps.total: 0 is not from 1 to 100000000"},
+		{"cap negative", "per_domain: 50", "per_domain: -1", "cimd.caps.per_domain: -1 is not from 1 to 100000000"},
+		{"cap too large", "total: 500", "total: 100000001", "cimd.caps.total: 100000001 is not from 1 to 100000000"},
+		{"a domain with more than all clients", "per_domain: 50", "per_domain: 501", "cimd.caps.per_domain: 501 is more than cimd.caps.total, which is 500"},
 		{"short ticket", "ticket: 5m", "ticket: 59s", "lifetimes.ticket: 59s is too short"},
 		{"long ticket", "ticket: 5m", "ticket: 61m", "lifetimes.ticket: 1h1m is more than 1h"},
 		{"short code", "code: 30s", "code: 1ms", "lifetimes.code"},

@@ -30,6 +30,8 @@ func (r *configReader) check(c *config) {
 	r.checkStore(c)
 	r.checkPolicies(c)
 	r.checkCIMD(c)
+	r.checkBudgets(&c.CIMD.Budgets)
+	r.checkCaps(&c.CIMD.Caps)
 	r.checkOutbound(c)
 	r.checkResources(c)
 	r.checkNames(c)

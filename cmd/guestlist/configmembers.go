@@ -35,8 +35,8 @@ func (c *config) members() map[string]configMember {
 			"max_bytes":     {value: integerValue(&c.CIMD.MaxBytes)},
 			"timeout":       {value: durationValue(&c.CIMD.Timeout)},
 			"retries":       {value: notYet},
-			"caps":          {value: notYet},
-			"budgets":       {value: notYet},
+			"caps":          {section: c.CIMD.Caps.members()},
+			"budgets":       {section: c.CIMD.Budgets.members()},
 		}},
 		"outbound": {section: map[string]configMember{
 			"ca_file":           {value: fileValue(&c.Outbound.CAFile)},

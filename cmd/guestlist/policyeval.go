@@ -241,8 +241,12 @@ func (u *imagined) Client(context.Context, string) (broker.Client, bool, error) 
 func (u *imagined) CreateClient(c broker.Client)                       { u.row = &c }
 func (u *imagined) UpdateClient(c broker.Client)                       { u.row = &c }
 func (u *imagined) EndClient(string, uint64, time.Time, broker.Reason) { u.row = nil }
-func (u *imagined) ExtendClient(string, uint64, time.Time)             {}
-func (u *imagined) Append(r decisionlog.Record)                        { u.records = append(u.records, r) }
-func (u *imagined) Activate(revision string)                           { u.active, u.epoch = revision, u.epoch+1 }
-func (u *imagined) ActiveRevision(context.Context) (string, error)     { return u.active, nil }
-func (u *imagined) Empty() bool                                        { return true }
+func (u *imagined) CapClients(string, int, int)                        {}
+func (u *imagined) ClientCount(context.Context, string) (int, int, error) {
+	return 0, 0, nil
+}
+func (u *imagined) ExtendClient(string, uint64, time.Time)         {}
+func (u *imagined) Append(r decisionlog.Record)                    { u.records = append(u.records, r) }
+func (u *imagined) Activate(revision string)                       { u.active, u.epoch = revision, u.epoch+1 }
+func (u *imagined) ActiveRevision(context.Context) (string, error) { return u.active, nil }
+func (u *imagined) Empty() bool                                    { return true }

@@ -52,6 +52,8 @@ type Options struct {
 	HostMap   map[string]string             // further names, host:port to the address dialled
 	Resolver  fetch.Resolver                // answers names that are in no map; nil: the system's
 	Timeout   time.Duration                 // of a fetch; zero: the program's default
+	Budgets   broker.Budgets                // of cold fetches; zero: the program's defaults
+	Caps      broker.Caps                   // of clients; zero: the program's defaults
 	Hidden    bool                          // cimd.advertise: false
 	Path      string                        // path of the issuer, like /tenant
 	Wrap      func(store.Store) store.Store // stands between server and store, to make it fail; nil: nothing does
@@ -156,7 +158,7 @@ func (s *Server) assemble(o Options) {
 	hosts := maps.Clone(s.Docs.HostMap)
 	maps.Copy(hosts, o.HostMap)
 	door, err := fetch.New(fetch.Config{
-		RootCAs: s.Docs.Roots, InsecureHostMap: hosts, Resolver: o.Resolver, Timeout: o.Timeout, Now: s.Clock.Now,
+		RootCAs: s.Docs.Roots, InsecureHostMap: hosts, Resolver: o.Resolver, Timeout: o.Timeout, Flights: o.Budgets.Concurrent, Now: s.Clock.Now,
 	})
 	check(t, err)
 	s.Store, err = bolt.Open(bolt.Config{Path: filepath.Join(s.Dir, "guestlist.db")})
@@ -169,7 +171,7 @@ func (s *Server) assemble(o Options) {
 	check(t, err)
 	s.Broker, err = broker.New(broker.Config{
 		Issuer: s.Issuer, Fetch: door, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now, Facts: o.Facts,
-		AdmitOff: o.AdmitOff,
+		AdmitOff: o.AdmitOff, Budgets: o.Budgets, Caps: o.Caps,
 		Offer: broker.Offer{
 			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"}, Resources: o.Resources,
 			AuthMethods: grants.AuthMethods(), SigningAlgs: grants.SigningAlgs(),

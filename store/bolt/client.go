@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,7 @@ const defaultLimit = 1000
 // life is the part of a client row that preconditions look at.
 type life struct {
 	Incarnation uint64 `json:"incarnation"`
+	Domain      string `json:"domain"`
 }
 
 // lives reports which incarnation of the client there is now.
@@ -71,7 +73,15 @@ func (u *unit) CreateClient(c broker.Client) {
 			return conflict("client %s was created meanwhile", quoted(c.ID))
 		}
 		return err
-	}, func(t *txn) error { return t.put(clientBucket, []byte(c.ID), raw) })
+	}, func(t *txn) error {
+		if err := t.uncount(c.ID); err != nil {
+			return err
+		}
+		if err := t.count(c.Domain, 1); err != nil {
+			return err
+		}
+		return t.put(clientBucket, []byte(c.ID), raw)
+	})
 }
 
 // UpdateClient stages a new row for a living incarnation. An expiry that
@@ -88,6 +98,12 @@ func (u *unit) UpdateClient(c broker.Client) {
 			return err
 		}
 		now, _, err := load[broker.Client](t.view, clientBucket, key)
+		if err != nil {
+			return err
+		}
+		if now.Domain != c.Domain {
+			err = errors.Join(t.count(now.Domain, -1), t.count(c.Domain, 1))
+		}
 		if err != nil {
 			return err
 		}
@@ -126,7 +142,7 @@ func (u *unit) EndClient(id string, number uint64, at time.Time, reason broker.R
 			return err
 		}
 		if ok && now == number {
-			if err := t.del(clientBucket, []byte(id)); err != nil {
+			if err := errors.Join(t.uncount(id), t.del(clientBucket, []byte(id))); err != nil {
 				return err
 			}
 		}

@@ -15,6 +15,7 @@ type bucket string
 const (
 	metaBucket       bucket = "meta"              // rows format, state, probe
 	clientBucket     bucket = "clients"           // client identifier → broker.Client
+	countBucket      bucket = "client_counts"     // allClients or registrable domain → countRow
 	grantBucket      bucket = "grants"            // grant id → store.Grant
 	liveGrantBucket  bucket = "grants_by_client"  // client, incarnation, grant id; grants that have not ended
 	grantListBucket  bucket = "grants_listed"     // member, its value, time, grant id; see listKeys
@@ -37,7 +38,7 @@ func buckets() []bucket {
 	return []bucket{
 		metaBucket, clientBucket, grantBucket, liveGrantBucket, codeBucket, sessionBucket, spentBucket,
 		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, byClientBucket, byGrantBucket,
-		refreshBucket, accessBucket, grantListBucket,
+		refreshBucket, accessBucket, grantListBucket, countBucket,
 	}
 }
 

@@ -13,11 +13,11 @@ import (
 )
 
 // required lists the buckets without which a file of that format is damaged.
-// Format 1 had neither tokens nor the list of grants. The list can be built
-// from the grants at any time.
+// Format 1 had neither tokens nor the list of grants, format 2 no counts of
+// clients. The list and the counts can be built from the rows at any time.
 func required(version int) []bucket {
 	return slices.DeleteFunc(buckets(), func(b bucket) bool {
-		return b == grantListBucket || version < 2 && (b == refreshBucket || b == accessBucket)
+		return b == grantListBucket || b == countBucket || version < 2 && (b == refreshBucket || b == accessBucket)
 	})
 }
 
@@ -49,7 +49,7 @@ func upgrade(path string, db *bbolt.DB, file *os.File) error {
 // outdated reports whether there is something to upgrade.
 func outdated(v view) (bool, error) {
 	f, _, err := load[format](v, metaBucket, []byte(formatKey))
-	return f.Format < fileVersion || v.tx.Bucket([]byte(grantListBucket)) == nil, err
+	return f.Format < fileVersion || v.tx.Bucket([]byte(grantListBucket)) == nil || v.tx.Bucket([]byte(countBucket)) == nil, err
 }
 
 // renew adds what the present format has beyond an earlier one.
@@ -64,6 +64,9 @@ func renew(tx *bbolt.Tx) error {
 		return err
 	}
 	if err := t.indexSummaries(); err != nil {
+		return err
+	}
+	if err := t.countClients(); err != nil {
 		return err
 	}
 	f, _, err := load[format](t.view, metaBucket, []byte(formatKey))

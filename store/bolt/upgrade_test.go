@@ -13,6 +13,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"guestlist/broker"
 	"guestlist/broker/decisionlog"
 	"guestlist/store"
 	"guestlist/store/bolt"
@@ -35,7 +36,7 @@ func former(t *testing.T, path string) {
 			}
 		}
 		return errors.Join(
-			tx.DeleteBucket([]byte("refresh")), tx.DeleteBucket([]byte("access")), tx.DeleteBucket([]byte("grants_listed")),
+			tx.DeleteBucket([]byte("client_counts")), tx.DeleteBucket([]byte("refresh")), tx.DeleteBucket([]byte("access")), tx.DeleteBucket([]byte("grants_listed")),
 			tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)),
 		)
 	})
@@ -51,6 +52,9 @@ func listed(t *testing.T) string {
 		u.PutGrant(store.Grant{ID: id, Subject: "alice", ClientID: "c", CreatedAt: at.Add(time.Duration(i)), ExpiresAt: at})
 	}
 	u.EndGrant("c", at, "gone")
+	u.CreateClient(broker.Client{ID: "https://a.example/1", Domain: "a.example", Incarnation: 1})
+	u.CreateClient(broker.Client{ID: "https://a.example/2", Domain: "a.example", Incarnation: 2})
+	u.CreateClient(broker.Client{ID: "https://b.example/", Incarnation: 3})
 	u.Append(decisionlog.Record{DecisionID: "other", RequestID: "first", Timestamp: at})
 	u.Append(decisionlog.Record{DecisionID: "summary", RequestID: "first", LastRequestID: "last", Count: 2, Timestamp: at})
 	if err := errors.Join(s.Commit(t.Context(), u), s.Close()); err != nil {
@@ -86,6 +90,18 @@ func TestUpgrade(t *testing.T) {
 		"without the list of grants": func(t *testing.T, path string) {
 			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("grants_listed")) })
 		},
+		"without counts of clients (format 2)": func(t *testing.T, path string) {
+			raw, err := json.Marshal(map[string]any{"format": 2, "created": at})
+			if err != nil {
+				t.Fatal(err)
+			}
+			edit(t, path, func(tx *bbolt.Tx) error {
+				return errors.Join(tx.DeleteBucket([]byte("client_counts")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
+			})
+		},
+		"without counts of clients": func(t *testing.T, path string) {
+			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("client_counts")) })
+		},
 		"as it is": func(*testing.T, string) {},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,14 +112,17 @@ func TestUpgrade(t *testing.T) {
 				t.Errorf("grants %v, records %v, want %v, %v", ids, seqs, wantIDs, wantSeqs)
 			}
 			u := s.Begin()
+			if total, ofA, err := u.ClientCount(t.Context(), "a.example"); err != nil || total != 3 || ofA != 2 {
+				t.Errorf("ClientCount() = %d, %d, %v, want 3, 2", total, ofA, err)
+			}
 			u.PutRefresh(store.Refresh{Hash: "r", KeepUntil: at})
 			u.PutAccess(store.Access{Key: "k", ExpiresAt: at})
 			u.PutGrant(store.Grant{ID: "d", Subject: "alice", ClientID: "c", CreatedAt: at.Add(time.Hour)})
 			if err := errors.Join(s.Commit(t.Context(), u), s.Close()); err != nil {
 				t.Fatal(err)
 			}
-			if n := formatOf(t, path); n != 2 {
-				t.Errorf("format after opening = %d, want 2", n)
+			if n := formatOf(t, path); n != 3 {
+				t.Errorf("format after opening = %d, want 3", n)
 			}
 			before := read(t, path)
 			s = open(t, path)

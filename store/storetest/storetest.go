@@ -49,6 +49,8 @@ func suite() []conformance {
 		{"client rows: identifiers with any character (B22)", clientNames},
 		{"client rows: listed in order", clientList},
 		{"client rows: 50 creators of one identifier (B28)", clientRace},
+		{"client rows: counted in all and by domain (B14)", clientCounts},
+		{"client rows: 50 creators under a cap (B14, G-15)", clientCapRace},
 		{"client rows: an old incarnation touches nothing", clientIncarnation},
 		{"client rows: ended and created in one unit", clientReplaced},
 		{"client rows: extension is a maximum", clientExtended},

@@ -52,11 +52,16 @@ func TestDevLinkInChromium(t *testing.T) {
 	}
 	text := func(selector string) string {
 		t.Helper()
-		v, err := chromedp.Run(ctx, chromedp.Text(selector))
-		if err != nil {
-			t.Fatal(err)
+		for {
+			v, err := chromedp.Run(ctx, chromedp.Text(selector))
+			if err == nil {
+				return v
+			}
+			if ctx.Err() != nil || !strings.Contains(err.Error(), "No node") {
+				t.Fatal(err)
+			}
+			// The page was left while it was looked at.
 		}
-		return v
 	}
 	do(chromedp.Navigate(link))
 	do(chromedp.SendKeys(`input[name=username]`, devPerson))

@@ -44,6 +44,7 @@ type plan struct {
 	maxima    map[string]any
 	resources []broker.Resource
 	secrets   map[string]server.Secret // by resource id
+	short     []string                 // resources whose secret is short
 	lifetimes server.Lifetimes
 	cache     broker.CacheBounds
 	budgets   broker.Budgets // zero: the defaults
@@ -84,6 +85,9 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	people, err := signin.Open(signin.Config{File: p.people, Now: time.Now})
 	if err != nil {
 		return nil, err
+	}
+	for _, name := range p.short {
+		log.Warn().Str("event", "resource.short_secret").Str("resource", name).Msg("a secret of less than 22 characters can be guessed. Remedy: openssl rand -base64 32")
 	}
 	a.people = people
 	if people.Count() == 0 {

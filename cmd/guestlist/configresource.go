@@ -9,9 +9,10 @@ import (
 	"guestlist/server"
 )
 
-// minSecret is the least length of a resource's secret: 128 bits in base64.
-// The secret is random and checked by a fast hash.
-const minSecret = 22
+// longSecret is the length from which a resource's secret counts as long: 128
+// bits in base64. It is checked by a fast hash, so a short one can be guessed;
+// the server says so at its start.
+const longSecret = 22
 
 // checkTokens completes and checks which tokens a resource takes.
 func (r *configReader) checkTokens(at string, res *resourceConfig) {
@@ -36,8 +37,8 @@ func (r *configReader) checkTokens(at string, res *resourceConfig) {
 	if res.SecretFile == "" {
 		return
 	}
-	if _, err := readSecret(res.SecretFile); err != nil {
-		r.fault(at+".secret_file", "put at least 22 random characters in it, for instance from: openssl rand -base64 32", "%v", err)
+	if _, _, err := readSecret(res.SecretFile); err != nil {
+		r.fault(at+".secret_file", "put random characters in it, for instance from: openssl rand -base64 32", "%v", err)
 	}
 	if strings.Contains(res.Name, ":") {
 		r.fault(at+".name", "choose a name without one", "a resource with a secret authenticates by HTTP Basic, whose names have no colon")
@@ -59,34 +60,38 @@ func (r *configReader) checkNames(c *config) {
 }
 
 // readSecret reads a secret file: the bare secret, one trailing newline
-// ignored.
-func readSecret(file string) (server.Secret, error) {
+// ignored. It says whether the secret is long.
+func readSecret(file string) (secret server.Secret, long bool, err error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return server.Secret{}, err
+		return server.Secret{}, false, err
 	}
-	secret := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
-	if len(secret) < minSecret {
-		return server.Secret{}, fmt.Errorf("the secret in %s has %d characters, at least %d are needed", file, len(secret), minSecret)
+	text := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	if text == "" || len(text) > 1024 {
+		return server.Secret{}, false, fmt.Errorf("the secret in %s has %d characters, want 1 to 1024", file, len(text))
 	}
-	if strings.ContainsAny(secret, "\r\n\x00") {
-		return server.Secret{}, fmt.Errorf("the secret in %s has more than one line", file)
+	if strings.ContainsAny(text, "\r\n\x00") {
+		return server.Secret{}, false, fmt.Errorf("the secret in %s has more than one line", file)
 	}
-	return sha256.Sum256([]byte(secret)), nil
+	return sha256.Sum256([]byte(text)), len(text) >= longSecret, nil
 }
 
-// secretsOf reads the secrets of the resources that have one.
-func secretsOf(c config) (map[string]server.Secret, error) {
-	out := map[string]server.Secret{}
+// secretsOf reads the secrets of the resources that have one, and names the
+// resources whose secret is short.
+func secretsOf(c config) (secrets map[string]server.Secret, short []string, err error) {
+	secrets = map[string]server.Secret{}
 	for _, res := range c.Resources {
 		if res.SecretFile == "" {
 			continue
 		}
-		secret, err := readSecret(res.SecretFile)
+		secret, long, err := readSecret(res.SecretFile)
 		if err != nil {
-			return nil, fmt.Errorf("resource %s: %w", res.ID, err)
+			return nil, nil, fmt.Errorf("resource %s: %w", res.ID, err)
 		}
-		out[res.ID] = secret
+		if !long {
+			short = append(short, res.Name)
+		}
+		secrets[res.ID] = secret
 	}
-	return out, nil
+	return secrets, short, nil
 }

@@ -27,7 +27,7 @@ func planFrom(c config) (plan, error) {
 		trusted:  c.TrustedProxies,
 	}
 	var err error
-	if p.secrets, err = secretsOf(c); err != nil {
+	if p.secrets, p.short, err = secretsOf(c); err != nil {
 		return plan{}, err
 	}
 	if c.Outbound.CAFile != "" {

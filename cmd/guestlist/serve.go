@@ -170,6 +170,7 @@ func (r running) until(ctx context.Context) error {
 	err = errors.Join(err, public.Shutdown(stop))
 	if adminServer != nil {
 		err = errors.Join(err, adminServer.Shutdown(stop))
+		r.socket.Close() // where the server had not begun to serve it; removes the socket's file
 	}
 	err = errors.Join(err, r.app.batch.Flush(stop))
 	cancel()

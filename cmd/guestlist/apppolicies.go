@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,23 +10,12 @@ import (
 	"guestlist/policies"
 )
 
-// reload loads the policies and makes them the active revision, as an operator
-// asked. On an error the last good revision stays in force, and status says so.
-func (a *app) reload(ctx context.Context) error { return a.load(ctx, false) }
-
-// follow reloads because files changed. A directory without any policy is most
-// likely one that is just being written: it would end every client that is
-// met meanwhile, so it takes an operator's word to be in force.
-func (a *app) follow(ctx context.Context) error { return a.load(ctx, true) }
-
-// load is reload and follow.
-func (a *app) load(ctx context.Context, careful bool) error {
+// reload loads the policies and makes them the active revision. On an error
+// the last good revision stays in force, and status says so.
+func (a *app) reload(ctx context.Context) error {
 	a.loading.Lock()
 	defer a.loading.Unlock()
 	set, notes, err := policies.Load(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima})
-	if now := a.set.Load(); err == nil && careful && now != nil && len(now.Policies()) > 0 && len(set.Policies()) == 0 {
-		err = errors.New("there is no policy left; if that is meant, reload with SIGHUP or restart")
-	}
 	if err == nil {
 		u := a.store.Begin()
 		err = a.broker.Activate(ctx, set, a.plan.source, u, func(ctx context.Context) error { return a.store.Commit(ctx, u) })
@@ -39,6 +27,9 @@ func (a *app) load(ctx context.Context, careful bool) error {
 	for _, n := range notes {
 		a.log.Warn().Str("event", "policy.finding").Str("file", n.File).Int("line", n.Line).Str("code", n.Code).
 			Str("remedy", n.Remedy).Msg(n.Message)
+	}
+	if len(set.Policies()) == 0 {
+		a.log.Warn().Str("event", "policy.none").Str("source", a.plan.source).Msg("there is no policy: nobody is admitted, and clients that are met end")
 	}
 	a.set.Store(set)
 	a.problem.Store(nil)

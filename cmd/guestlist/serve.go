@@ -226,10 +226,9 @@ func (a *app) reloadOn(ctx context.Context, dir string) {
 			case <-ctx.Done():
 				return
 			case <-hup:
-				a.reload(ctx) // its outcome is logged and in the status
 			case <-changed:
-				a.follow(ctx)
 			}
+			a.reload(ctx) // its outcome is logged and in the status
 		}
 	}()
 }

@@ -16,9 +16,9 @@ import (
 // spent at once. A fifth of Total and of Concurrent is for hosts that the
 // winning policy names exactly.
 type Budgets struct {
-	PerSource  int // a minute, per IPv4 address or IPv6 /64; default 30
-	PerDomain  int // a minute, per registrable domain; default 60
-	Total      int // a minute, over everybody; default 600
+	PerSource  int // a minute, per IPv4 address or IPv6 /64; default 600
+	PerDomain  int // a minute, per registrable domain; default 600
+	Total      int // a minute, over everybody; default 6000
 	Concurrent int // under way at once; one source has at most a quarter; default 64
 }
 
@@ -28,8 +28,8 @@ func (b Budgets) complete() (Budgets, error) {
 		return b, fmt.Errorf("a budget of %+v is negative", b)
 	}
 	return Budgets{
-		PerSource: cmp.Or(b.PerSource, 30), PerDomain: cmp.Or(b.PerDomain, 60),
-		Total: cmp.Or(b.Total, 600), Concurrent: cmp.Or(b.Concurrent, 64),
+		PerSource: cmp.Or(b.PerSource, 600), PerDomain: cmp.Or(b.PerDomain, 600),
+		Total: cmp.Or(b.Total, 6000), Concurrent: cmp.Or(b.Concurrent, 64),
 	}, nil
 }
 

@@ -125,7 +125,7 @@ func spent(w *world, n int, ask func(i int) func(*broker.Request)) int {
 // and neither known clients nor a newcomer from elsewhere notice it (G-15,
 // B14).
 func TestG15_B14_FloodOfDistinctURLs(t *testing.T) {
-	w, h := crowd(t, broker.Budgets{})
+	w, h := crowd(t, broker.Budgets{PerSource: 30, PerDomain: 60, Total: 600})
 	w.mustAdmit(asks("known.example", "/c", "198.51.100.7"))
 	w.at(10 * time.Minute)
 	before := h.count()

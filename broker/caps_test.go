@@ -50,7 +50,7 @@ func TestB14_G15_Caps(t *testing.T) {
 // Two that found room at the same time do not both get it: the commit of the
 // second fails, and the step that runs again is refused.
 func TestB14_CapIsKeptByTheCommit(t *testing.T) {
-	w, _ := crowd(t, broker.Budgets{})
+	w, _ := crowd(t, broker.Budgets{PerSource: 30, PerDomain: 60, Total: 600})
 	w.cfg.Caps = broker.Caps{Total: 1}
 	w.b = w.newBroker()
 	var units []*unit

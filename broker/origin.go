@@ -118,14 +118,19 @@ func (o *origin) fly(ctx context.Context, key string, w wanted, f *flight) {
 	if w.cold {
 		o.purse.land(w.source)
 	}
-	if f.err == nil {
+	switch {
+	case f.err == nil || isForm(f.err):
+		// A host that answers is not in trouble: who mends a document can try
+		// it at once, and budgets bound how often.
 		o.pace.forget(w.id.String())
-		o.landed.keep(key, f, now)
-	} else {
+	default:
 		o.pace.failed(w.id.String(), now)
-		if !w.cold {
-			o.purse.charge(w, now)
-		}
+	}
+	if f.err == nil && f.got.FreshFor > 0 {
+		o.landed.keep(key, f, now)
+	}
+	if f.err != nil && !w.cold {
+		o.purse.charge(w, now)
 	}
 	close(f.done)
 }
@@ -157,7 +162,8 @@ const (
 	maxLandedBytes = 2 << 20 // of bodies
 )
 
-// landed keeps the flights that brought a document for 2 s, for those who read
+// landed keeps the flights that brought a document that may be kept at all for
+// 2 s, for those who read
 // the store before the client was committed and ask afterwards. It is not safe
 // for concurrent use; its zero value is ready.
 type landed struct {

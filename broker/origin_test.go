@@ -55,7 +55,7 @@ func TestB28_G16_OneFetchForABurst(t *testing.T) {
 // A failure is shared by those who waited for it and by nobody else (F9, F10,
 // G-16).
 func TestG16_FailureIsNoAnswer(t *testing.T) {
-	w, h := crowd(t, broker.Budgets{})
+	w, h := crowd(t, broker.Budgets{PerSource: 30, PerDomain: 60, Total: 600})
 	h.breaks("app.example", gone())
 	w.refused(w.admit(asks("app.example", "/c", "192.0.2.1")), broker.ReasonFetchStatus)
 	h.breaks("app.example", nil)
@@ -71,14 +71,6 @@ func TestB25_Pacing(t *testing.T) {
 	}{
 		"transient": {broker.ReasonFetchTimeout, func(h *everyHost) { h.breaks("app.example", trouble()) }},
 		"404":       {broker.ReasonFetchStatus, func(h *everyHost) { h.breaks("app.example", gone()) }},
-		"no document": {broker.ReasonDocumentNotJSON, func(h *everyHost) {
-			h.body = func(id cimd.ID) []byte {
-				if id.Host != "app.example" {
-					return document(map[string]any{"client_id": id.String(), "redirect_uris": []string{"https://" + id.Host + "/cb"}})
-				}
-				return []byte("{")
-			}
-		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, h := crowd(t, broker.Budgets{PerSource: 1000})
@@ -125,7 +117,7 @@ func TestB25_Pacing(t *testing.T) {
 // A known client whose host is in trouble is served from its row while it is
 // usable, paced or not (B24).
 func TestB24_PacedAndUsable(t *testing.T) {
-	w, h := crowd(t, broker.Budgets{})
+	w, h := crowd(t, broker.Budgets{PerSource: 30, PerDomain: 60, Total: 600})
 	ask := asks("app.example", "/c", "192.0.2.1")
 	w.mustAdmit(ask)
 	w.at(2 * time.Hour)
@@ -221,7 +213,7 @@ func TestB28_KeptDocumentsAreBounded(t *testing.T) {
 
 // A panic about a document is a refusal, not the end of the process.
 func TestPanicInAFetch(t *testing.T) {
-	w, h := crowd(t, broker.Budgets{})
+	w, h := crowd(t, broker.Budgets{PerSource: 30, PerDomain: 60, Total: 600})
 	h.body = func(cimd.ID) []byte { panic("a fault in reading") }
 	w.refused(w.admit(asks("app.example", "/c", "192.0.2.1")), broker.ReasonServerTrouble)
 	h.body = nil

@@ -77,6 +77,8 @@ func newBench(b *testing.B) *bench {
 	b.Helper()
 	s := &bench{b: b, Server: servertest.New(b, servertest.Options{
 		Policy: map[string]string{"clients.rego": benchPolicy}, Log: io.Discard,
+		Budgets: broker.Budgets{PerSource: 1 << 20, PerDomain: 1 << 20, Total: 1 << 20},
+		Caps:    broker.Caps{Total: 1 << 20, PerDomain: 1 << 20},
 		SignIns: signin.Rate{Burst: 1 << 20, Every: time.Millisecond},
 	})}
 	s.publish(client)

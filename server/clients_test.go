@@ -76,7 +76,7 @@ func TestB35FetchFailuresLookAlike(t *testing.T) {
 func TestB25OneFetchPerRefusal(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})
-	for i, a := range []servertest.Answer{{Status: 404}, {Status: 500}, {Status: 503}, {Body: "{}"}, {Status: 429}} {
+	for i, a := range []servertest.Answer{{Status: 404}, {Status: 500}, {Status: 503}, {Status: 429}} {
 		id := fmt.Sprintf("%s/refused/%d", docHost, i)
 		s.Docs.Set(id, a)
 		for n := 1; n <= 2; n++ {
@@ -90,6 +90,15 @@ func TestB25OneFetchPerRefusal(t *testing.T) {
 			t.Errorf("third request: %d fetches, status %d, Retry-After %q, want 2, 429, 1", got, p.Status, p.Header.Get("Retry-After"))
 		}
 		wantRecord(t, s, p, broker.ReasonFetchPaced)
+	}
+	// A document that came and is invalid can be mended and tried at once.
+	s.Docs.Set(docHost+"/mended", servertest.Answer{Body: "{}"})
+	for range 4 {
+		wantRecord(t, s, s.Browser().Authorize(s.Request(docHost+"/mended", nil)), broker.ReasonDocumentNoClientID)
+	}
+	s.Docs.Publish(docHost+"/mended", nil)
+	if p := s.Browser().Authorize(s.Request(docHost+"/mended", nil)); !isSignIn(p) {
+		t.Errorf("a mended document: status %d, want sign-in", p.Status)
 	}
 	// F9, F10: a failure is never an answer for the next request.
 	s.Clock.Advance(time.Second)
@@ -169,7 +178,7 @@ func TestB27NoStore(t *testing.T) {
 	zero := strings.Replace(base, "settings := {", "settings := {\n\t\"document\": {\"ttl_floor\": \"0s\"},", 1)
 	for name, tt := range map[string]struct {
 		files  map[string]string
-		second int // fetches of a flow 2 s later
+		second int // fetches of a flow right after, and of one 2 s later
 	}{"floor 0": {map[string]string{"clients.rego": zero}, 1}, "default floor": {policy(), 0}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,14 +193,13 @@ func TestB27NoStore(t *testing.T) {
 			if n := s.Docs.Hits(client); n != 1 {
 				t.Errorf("%d fetches for one flow, want 1", n)
 			}
-			codePage(t, s, b, nil)
-			if n := s.Docs.Hits(client); n != 1 {
-				t.Errorf("%d fetches for a flow in the same burst, want none more", n)
-			}
-			s.Clock.Advance(2 * time.Second)
-			codePage(t, s, b, nil)
-			if n := s.Docs.Hits(client) - 1; n != tt.second {
-				t.Errorf("%d fetches for a second flow, want %d", n, tt.second)
+			for i, later := range []time.Duration{0, 2 * time.Second} {
+				s.Clock.Advance(later)
+				before := s.Docs.Hits(client)
+				codePage(t, s, b, nil)
+				if n := s.Docs.Hits(client) - before; n != tt.second {
+					t.Errorf("flow %d: %d fetches, want %d", i+2, n, tt.second)
+				}
 			}
 		})
 	}

@@ -155,7 +155,7 @@ func TestConfigDefaults(t *testing.T) {
 		c.MaxBytes != 65536 || c.Timeout.String() != "5s" {
 		t.Errorf("cimd = %+v, want on, advertised, 1m, 1h, 1d, 65536, 5s", c)
 	}
-	if want := (budgetsConfig{PerSource: 30, PerDomain: 60, Total: 600, Concurrent: 64}); c.Budgets != want {
+	if want := (budgetsConfig{PerSource: 600, PerDomain: 600, Total: 6000, Concurrent: 64}); c.Budgets != want {
 		t.Errorf("cimd.budgets = %+v, want %+v", c.Budgets, want)
 	}
 	if want := (capsConfig{Total: 100_000, PerDomain: 1000}); c.Caps != want {
@@ -196,8 +196,8 @@ func TestConfigBudgetsFollow(t *testing.T) {
 		want    broker.Budgets
 	}{
 		{"total: 3", broker.Budgets{PerSource: 3, PerDomain: 3, Total: 3, Concurrent: 64}},
-		{"total: 40", broker.Budgets{PerSource: 30, PerDomain: 40, Total: 40, Concurrent: 64}},
-		{"per_domain: 600", broker.Budgets{PerSource: 30, PerDomain: 600, Total: 600, Concurrent: 64}},
+		{"total: 40", broker.Budgets{PerSource: 40, PerDomain: 40, Total: 40, Concurrent: 64}},
+		{"per_domain: 700", broker.Budgets{PerSource: 600, PerDomain: 700, Total: 6000, Concurrent: 64}},
 	} {
 		c, err := parseIn(dir, minimalConfig+"cimd: {budgets: {"+tt.budgets+"}}\n")
 		if err != nil {

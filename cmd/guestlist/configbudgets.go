@@ -7,14 +7,14 @@ import (
 // budgetsConfig is cimd.budgets. A default that nobody wrote is no more than
 // the total that somebody did.
 type budgetsConfig struct {
-	PerSource  int64 // cold fetches a minute, per IPv4 address or IPv6 /64; default 30
-	PerDomain  int64 // the same per registrable domain; default 60
-	Total      int64 // the same over everybody; default 600
+	PerSource  int64 // cold fetches a minute, per IPv4 address or IPv6 /64; default 600
+	PerDomain  int64 // the same per registrable domain; default 600
+	Total      int64 // the same over everybody; default 6000
 	Concurrent int64 // fetches under way at once; default 64
 }
 
 func defaultBudgets() budgetsConfig {
-	return budgetsConfig{PerSource: 30, PerDomain: 60, Total: 600, Concurrent: 64}
+	return budgetsConfig{PerSource: 600, PerDomain: 600, Total: 6000, Concurrent: 64}
 }
 
 // limits are the budgets as the broker takes them.

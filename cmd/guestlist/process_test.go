@@ -7,7 +7,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -61,12 +60,7 @@ func newSite(t *testing.T) *site {
 	docs.TLS = tlsConfig
 	docs.StartTLS()
 	t.Cleanup(docs.Close)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := free.Addr().String()
-	free.Close()
+	listen := "127.0.0.1:" + freePort(t)
 	s.issuer = "http://" + listen
 	s.config = filepath.Join(s.dir, "guestlist.yaml")
 	s.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})))

@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -233,103 +233,17 @@ func TestReadmeProtectAnMCPServer(t *testing.T) {
 // lastLine returns the last line of a shown output.
 func lastLine(s string) string { return s[strings.LastIndex(s, "\n")+1:] }
 
-// freePort returns a loopback port that nobody listens on.
+// freePort returns a loopback port that nobody listens on, below those that
+// the system gives to outgoing connections, so that none takes it meanwhile.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
-}
-
-// TestReadmeFigures holds the section's command to benchmarks that exist, and
-// its table to what that command runs. It asserts no time.
-func TestReadmeFigures(t *testing.T) {
-	text := section(t, "Figures")
-	list := examples(text)
-	if len(list) != 1 {
-		t.Fatalf("%d commands, want the one that makes the figures", len(list))
-	}
-	w := words(list[0].command)
-	at := slices.Index(w, "-bench")
-	if w[0] != "go" || w[1] != "test" || at < 0 {
-		t.Fatalf("command %q is no go test -bench", list[0].command)
-	}
-	pattern := strings.Trim(w[at+1], "'")
-	var have []string
-	for _, arg := range w[at+2:] {
-		if !strings.HasPrefix(arg, "./") {
-			continue
-		}
-		sources, err := filepath.Glob(filepath.Join(repository(t), arg, "*_test.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := len(have)
-		for _, path := range sources {
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, m := range regexp.MustCompile(`(?m)^func Benchmark(\w+)\(`).FindAllStringSubmatch(string(b), -1) {
-				if regexp.MustCompile(pattern).MatchString("Benchmark" + m[1]) {
-					have = append(have, m[1])
-				}
-			}
-		}
-		if len(have) == before {
-			t.Errorf("package %s has no benchmark that %q selects", arg, pattern)
+	for range 100 {
+		port := fmt.Sprint(15_000 + rand.IntN(15_000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
 		}
 	}
-	for _, name := range strings.Split(pattern, "|") {
-		if !slices.ContainsFunc(have, func(h string) bool { return strings.Contains(h, name) }) {
-			t.Errorf("no benchmark is called %s; the command selects %v", name, have)
-		}
-	}
-	named := regexp.MustCompile("`([A-Z]\\w+)(?:/[^`]*)?`").FindAllStringSubmatch(text, -1)
-	if len(named) < 10 {
-		t.Errorf("the table names %d benchmarks, want at least 10", len(named))
-	}
-	for _, m := range named {
-		if !slices.Contains(have, m[1]) {
-			t.Errorf("the table names benchmark %s, which the command does not run", m[1])
-		}
-	}
-}
-
-// TestReadmeRunItForReal starts the server from the section's configuration;
-// only the paths and the port are this machine's.
-func TestReadmeRunItForReal(t *testing.T) {
-	text := section(t, "Run it for real")
-	dir := t.TempDir()
-	files(t, dir, text)
-	files(t, dir, section(t, "A first guest list"))
-	port := freePort(t)
-	here := func(command string) *exec.Cmd {
-		if !strings.Contains(text, "`"+command+"`") {
-			t.Fatalf("the section does not show %q", command)
-		}
-		cmd := guestlist(words(strings.Replace(command, "NAME", "alice", 1))[1:]...)
-		cmd.Dir = dir
-		cmd.Env = append(cmd.Env, "GUESTLIST_STORE=bolt://"+dir+"/guestlist.db", "GUESTLIST_KEYS_DIR=keys", "GUESTLIST_LISTEN=127.0.0.1:"+port)
-		return cmd
-	}
-	add := here("guestlist person add NAME --password-stdin --config guestlist.yaml")
-	add.Stdin = strings.NewReader("correct horse battery\n")
-	if _, stderr, code := runCommand(t, add); code != 0 {
-		t.Fatalf("person add: exit %d: %s", code, stderr)
-	}
-	p := start(t, here("guestlist serve --config guestlist.yaml"))
-	p.find(p.errs, `"server.started"`, "\n")
-	resp, err := http.Get("http://127.0.0.1:" + port + "/readyz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("/readyz: %d", resp.StatusCode)
-	}
-	p.find(p.out, `"event":"policy.activated"`, "\n") // decision_log.stdout
+	t.Fatal("no free port between 15000 and 30000")
+	return ""
 }

@@ -118,8 +118,11 @@ func (p policySource) load(c *cobra.Command) (*policies.Set, *config, error) {
 			n++
 		}
 	}
+	if n == 0 {
+		p.config = os.Getenv(configEnv)
+	}
 	switch {
-	case n != 1:
+	case n > 1 || n == 0 && p.config == "":
 		return nil, nil, errors.New("name the policies by one of --policies DIR, --starter NAME and --config FILE, and by one only")
 	case p.dir != "":
 		root, err := directory(p.dir)

@@ -50,7 +50,7 @@ func policyEvalCommand() *cobra.Command {
 	fl := c.Flags()
 	fl.StringVar(&f.source.dir, "policies", "", "policy directory")
 	fl.StringVar(&f.source.starter, "starter", "", "a starter: deny_all, known_clients or development")
-	fl.StringVar(&f.source.config, "config", "", "configuration file: its policies, resources, maxima and issuer")
+	fl.StringVar(&f.source.config, "config", "", "configuration file: its policies, resources, maxima and issuer (or GUESTLIST_CONFIG)")
 	fl.StringVar(&f.document, "document", "", "file with the client ID metadata document")
 	fl.StringVar(&f.redirect, "redirect-uri", "", "redirect_uri of the request (default: the document's first)")
 	fl.StringVar(&f.scope, "scope", "", "scope of the request, separated by spaces")

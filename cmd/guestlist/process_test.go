@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -352,6 +353,43 @@ func TestSIGHUPReloads(t *testing.T) {
 	if resp, _ := s.alice().get(s.authorizeLink()); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("after SIGHUP: %d, want 403", resp.StatusCode)
 	}
+}
+
+// TestEvalIsTheLiveDecision is G-02: policy eval, without a server, says what
+// the server recorded, for an admitted and for a refused request.
+func TestEvalIsTheLiveDecision(t *testing.T) {
+	s := newSite(t)
+	s.serve()
+	s.write("document.json", `{"client_id":"`+processClient+`","client_name":"Example","redirect_uris":["http://127.0.0.1/callback"]}`+"\n")
+	refused := strings.Replace(processClient, "client.json", "other.json", 1)
+	for _, client := range []string{processClient, refused} {
+		resp, _ := s.alice().get(strings.Replace(s.authorizeLink(), url.QueryEscape(processClient), url.QueryEscape(client), 1))
+		live, stderr, _ := output(t, "audit", "why", resp.Header.Get("X-Request-Id"), "--config", s.config, "-o", "json")
+		cmd := guestlist("policy", "eval", client, "--document", filepath.Join(s.dir, "document.json"), "--redirect-uri", "http://127.0.0.1:1/callback", "-o", "json")
+		cmd.Env = append(cmd.Env, configEnv+"="+s.config)
+		eval, evalErr, exit := runCommand(t, cmd)
+		if want := map[bool]int{true: 0, false: exitFindings}[client == processClient]; exit != want {
+			t.Errorf("policy eval %s: exit %d, want %d: %s", client, exit, want, evalErr)
+		}
+		a, b := decision(t, live+stderr), decision(t, eval)
+		for _, member := range []string{"outcome", "reason", "public_reason", "phase", "policy", "phases", "settings", "effective", "cut", "revision"} {
+			if !reflect.DeepEqual(a[member], b[member]) {
+				t.Errorf("%s of %s: the server recorded %v, policy eval says %v", member, client, a[member], b[member])
+			}
+		}
+	}
+}
+
+// decision is the one record of an answer about a request.
+func decision(t *testing.T, why string) map[string]any {
+	t.Helper()
+	var answer struct {
+		Records []map[string]any `json:"records"`
+	}
+	if err := json.Unmarshal([]byte(why), &answer); err != nil || len(answer.Records) != 1 {
+		t.Fatalf("%v, %d records in %s", err, len(answer.Records), why)
+	}
+	return answer.Records[0]
 }
 
 // TestSecondServerIsRefused: the file belongs to one process, and stays whole.

@@ -37,19 +37,6 @@ func (b Budgets) complete() (Budgets, error) {
 // fifths.
 func shareOf(total int) int { return total - total/5 }
 
-// sourceOf returns the network that one subscriber is assumed to hold. What
-// is no address shares one budget.
-func sourceOf(ip string) netip.Prefix {
-	addr, _ := netip.ParseAddr(ip)
-	addr = addr.Unmap()
-	bits := 64
-	if addr.Is4() {
-		bits = 32
-	}
-	prefix, _ := addr.Prefix(bits) // without zone; the zero prefix when addr is none
-	return prefix
-}
-
 // purse holds the budgets of one process. It is not safe for concurrent use.
 type purse struct {
 	limit   Budgets

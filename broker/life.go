@@ -24,7 +24,7 @@ func (c *call) obtain(d Decision) error {
 	}
 	began := c.b.cfg.Now()
 	got, p, err := c.b.origin.document(c.ctx, wanted{
-		id: c.id, limits: c.limits(d), profile: profile, source: sourceOf(c.req.Facts.Source.IP),
+		id: c.id, limits: c.limits(d), profile: profile, source: decisionlog.Subscriber(c.req.Facts.Source.IP),
 		domain: c.domain(), cold: !c.live, exact: namesHost(d),
 	})
 	c.metrics["timer_fetch_ns"] = c.b.cfg.Now().Sub(began).Nanoseconds()

@@ -34,7 +34,10 @@ type Batch struct {
 }
 
 // likeness groups refusals that a flood may make many of.
-type likeness struct{ source, reason string }
+type likeness struct {
+	source netip.Prefix // of one subscriber
+	reason string
+}
 
 // ErrBatchFull says that records cannot be written and no more can be held.
 var ErrBatchFull = errors.New("decision log: the batch is full and cannot be written")
@@ -95,7 +98,7 @@ func (b *Batch) summarised(r Record) bool {
 	if r.Outcome != OutcomeRefused || r.Source == "" || guarded(r) {
 		return false
 	}
-	k := likeness{subscriber(r.Source), r.Reason}
+	k := likeness{Subscriber(r.Source), r.Reason}
 	n := b.like[k]
 	if n > -b.cfg.Window && n <= 0 {
 		b.like[k] = n - 1
@@ -119,18 +122,6 @@ func (b *Batch) summarised(r Record) bool {
 	s.Count++
 	s.LastRequestID = r.RequestID
 	return true
-}
-
-// subscriber is the network that one stranger is assumed to hold: an IPv4
-// address or an IPv6 /64, out of which every refusal could come from another
-// address.
-func subscriber(source string) string {
-	a, err := netip.ParseAddr(source)
-	if err != nil || !a.Is6() || a.Is4In6() {
-		return source
-	}
-	p, _ := a.Prefix(64) // an IPv6 address has one
-	return p.String()
 }
 
 // guarded reports whether a refusal must never be summarised (design §6).

@@ -26,6 +26,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"guestlist/broker/decisionlog"
 )
 
 // ErrWrong is the one answer to an unknown username, a wrong password and a
@@ -126,7 +128,7 @@ func Open(cfg Config) (*People, error) {
 // the attempt waits for a free processor; such an attempt counts against the
 // source, not against the account.
 func (p *People) SignIn(ctx context.Context, username, password, source string) (Person, error) {
-	key := attempt{account: sha256.Sum256([]byte(username)), source: sourceKey(source)}
+	key := attempt{account: sha256.Sum256([]byte(username)), source: decisionlog.Subscriber(source)}
 	// The budget is spent before the hash and given back afterwards, so that
 	// parallel guesses cannot all pass while none has failed yet.
 	if wait := p.throttle.spend(key, p.now()); wait > 0 {

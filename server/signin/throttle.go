@@ -29,23 +29,6 @@ type attempt struct {
 	source  netip.Prefix
 }
 
-// sourceKey returns the network that one subscriber is assumed to hold. What
-// is not an address shares one budget.
-func sourceKey(source string) netip.Prefix {
-	addr, err := netip.ParseAddr(source)
-	if err != nil {
-		port, _ := netip.ParseAddrPort(source)
-		addr = port.Addr()
-	}
-	addr = addr.Unmap()
-	bits := 64
-	if addr.Is4() {
-		bits = 32
-	}
-	prefix, _ := addr.Prefix(bits) // without zone; the zero prefix when addr is none
-	return prefix
-}
-
 type throttle struct {
 	mu       sync.Mutex
 	accounts budgets[[sha256.Size]byte]

@@ -11,14 +11,17 @@ import (
 type Caps struct {
 	Total     int // default 100000
 	PerDomain int // per registrable domain; default 1000
+	PerPolicy int // of one policy; default: no bound but Total
 }
 
 // complete fills the defaults.
 func (c Caps) complete() (Caps, error) {
-	if min(c.Total, c.PerDomain) < 0 {
+	if min(c.Total, c.PerDomain, c.PerPolicy) < 0 {
 		return c, fmt.Errorf("a cap of %+v is negative", c)
 	}
-	return Caps{Total: cmp.Or(c.Total, 100_000), PerDomain: cmp.Or(c.PerDomain, 1000)}, nil
+	c.Total, c.PerDomain = cmp.Or(c.Total, 100_000), cmp.Or(c.PerDomain, 1000)
+	c.PerPolicy = cmp.Or(c.PerPolicy, c.Total)
+	return c, nil
 }
 
 // domain is the registrable domain of the client; its host where there is
@@ -27,12 +30,12 @@ func (c *call) domain() string { return cmp.Or(c.id.RegistrableDomain(), c.id.Ho
 
 // caps are the caps for this request. One that found its own client expired,
 // and so ends it in the same commit, makes the room that it takes.
-func (c *call) caps() (total, perDomain int) {
-	own := 0
+func (c *call) caps() Caps {
+	caps := c.b.cfg.Caps
 	if !c.live && c.row.ID != "" {
-		own = 1
+		caps.Total, caps.PerDomain, caps.PerPolicy = caps.Total+1, caps.PerDomain+1, caps.PerPolicy+1
 	}
-	return c.b.cfg.Caps.Total + own, c.b.cfg.Caps.PerDomain + own
+	return caps
 }
 
 // findRoom refuses a new client beyond the caps before anything is fetched for
@@ -41,17 +44,19 @@ func (c *call) findRoom() error {
 	if c.live {
 		return nil
 	}
-	domain := c.domain()
-	total, ofDomain, err := c.u.ClientCount(c.ctx, domain)
+	domain, winner := c.domain(), c.out.Decision.Winner
+	have, err := c.u.ClientCount(c.ctx, domain, winner)
 	if err != nil {
 		return &Error{Reason: ReasonStoreUnavailable, Err: err}
 	}
-	maxTotal, maxDomain := c.caps()
+	caps := c.caps()
 	switch {
-	case ofDomain >= maxDomain:
-		return Refuse(ReasonClientCapReached, "cimd.caps: per_domain is reached, %s has %d clients", domain, ofDomain)
-	case total >= maxTotal:
-		return Refuse(ReasonClientCapReached, "cimd.caps: total is reached, there are %d clients", total)
+	case have.PerDomain >= caps.PerDomain:
+		return Refuse(ReasonClientCapReached, "cimd.caps: per_domain is reached, %s has %d clients", domain, have.PerDomain)
+	case have.PerPolicy >= caps.PerPolicy:
+		return Refuse(ReasonClientCapReached, "cimd.caps: per_policy is reached, one of %q has %d clients", winner, have.PerPolicy)
+	case have.Total >= caps.Total:
+		return Refuse(ReasonClientCapReached, "cimd.caps: total is reached, there are %d clients", have.Total)
 	}
 	return nil
 }

@@ -16,16 +16,39 @@ type Client struct {
 	Document       cimd.Document `json:"document"`    // kept members
 	DocumentSHA256 string        `json:"document_sha256"`
 	DocumentBytes  int           `json:"document_bytes"`
-	Published      []byte        `json:"published"` // the document as fetched
-	FetchedAt      time.Time     `json:"fetched_at"`
-	FreshUntil     time.Time     `json:"fresh_until"`  // the next start of a flow refetches
-	UsableUntil    time.Time     `json:"usable_until"` // stands in for its host in transient trouble until then
-	WithdrawnAt    time.Time     `json:"withdrawn_at"` // its host withdrew or broke it then; zero: it stands
-	ExpiresAt      time.Time     `json:"expires_at"`   // the client is gone from then on
+	Published      []byte        `json:"published"`                  // the document as fetched
+	ETag           string        `json:"etag,omitempty"`             // validator of the document; empty: none
+	LastModified   string        `json:"last_modified,omitempty"`    // the other validator
+	FetchedAt      time.Time     `json:"fetched_at"`                 // also when its host said that it still stands
+	FreshUntil     time.Time     `json:"fresh_until"`                // the next start of a flow refetches
+	UsableUntil    time.Time     `json:"usable_until"`               // stands in for its host in transient trouble until then
+	WithdrawnAt    time.Time     `json:"withdrawn_at"`               // its host withdrew or broke it then; zero: it stands
+	GoneAt         time.Time     `json:"gone_at"`                    // it was found withdrawn again, an hour or more later; zero: not so
+	LookedAt       time.Time     `json:"looked_at"`                  // last look in the background, whatever came of it; zero: none
+	Pending        *Pending      `json:"pending,omitempty"`          // a changed document that waits for an operator; nil: none
+	Keys           []KeyPrint    `json:"keys,omitempty"`             // the client's keys as last accepted; empty: none was seen
+	KeysChangedAt  time.Time     `json:"keys_changed_at"`            // when keys were replaced without continuity; zero: never
+	OnPolicyChange string        `json:"on_policy_change,omitempty"` // what becomes of its grants when no policy names it any more, as of the last commit; empty: revoke
+	ExpiresAt      time.Time     `json:"expires_at"`                 // the client is gone from then on
 	CreatedAt      time.Time     `json:"created_at"`
 	Policy         []string      `json:"policy"` // winner at the last commit
 	Tags           []string      `json:"tags"`
 	Revision       string        `json:"revision"` // policy revision at the last commit
+}
+
+// Pending is a changed document that is kept beside the one in force until an
+// operator approves it (settings.document.on_change).
+type Pending struct {
+	Published []byte    `json:"published"` // as fetched or as an operator gave it
+	SHA256    string    `json:"sha256"`
+	SeenAt    time.Time `json:"seen_at"` // first
+	Changes   []string  `json:"changes"` // what makes it wait, see Change
+}
+
+// KeyPrint names one public key of a client.
+type KeyPrint struct {
+	ID         string `json:"kid"`        // as the set names it; may be empty
+	Thumbprint string `json:"thumbprint"` // RFC 7638, SHA-256, base64url
 }
 
 // Expired reports whether the client's life is over at now. A client lives

@@ -24,8 +24,12 @@ const (
 // Registration is how a client came to be known.
 type Registration string
 
-// RegistrationCIMD marks a client known by its metadata document alone.
-const RegistrationCIMD Registration = "cimd"
+// How a client can be known.
+const (
+	RegistrationCIMD       Registration = "cimd"       // by its metadata document alone
+	RegistrationPinned     Registration = "pinned"     // by a document that an operator stored
+	RegistrationRegistered Registration = "registered" // by the configuration
+)
 
 // Input is what policies read, complete and without omitempty: in its phase
 // every member is present, with a typed empty value or null, because Rego

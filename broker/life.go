@@ -148,8 +148,7 @@ func (c *call) stage(d Decision) {
 	c.write = func() {
 		c.u.RequireEpoch(c.out.Epoch)
 		if isNew {
-			total, perDomain := c.caps()
-			c.u.CapClients(row.Domain, total, perDomain)
+			c.u.CapClients(row.Domain, row.Policy, c.caps())
 		}
 		write(row)
 	}

@@ -30,17 +30,38 @@ type Unit interface {
 	// the unit read the row is kept.
 	UpdateClient(c Client)
 	// ClientCount returns how many clients have a row, expired ones included:
-	// in all, and with that Domain.
-	ClientCount(ctx context.Context, domain string) (total, ofDomain int, err error)
+	// in all, with that Domain, and of the one of these policies that has most
+	// among their Policy.
+	ClientCount(ctx context.Context, domain string, policies []string) (Caps, error)
 	// CapClients makes the commit fail with ErrConflict unless there are fewer
-	// than total clients, and fewer than perDomain with that Domain.
-	CapClients(domain string, total, perDomain int)
+	// than caps.Total clients, fewer than caps.PerDomain with that Domain, and
+	// fewer than caps.PerPolicy of each of these policies.
+	CapClients(domain string, policies []string, caps Caps)
 	// EndClient deletes the row of that incarnation and ends its grants.
 	// The commit fails with ErrConflict when that incarnation is gone.
 	EndClient(id string, incarnation uint64, at time.Time, reason Reason)
 	// ExtendClient moves the expiry of that incarnation forward, never back:
 	// commutative, and nothing happens when that incarnation is gone.
 	ExtendClient(id string, incarnation uint64, until time.Time)
+	// Blocked returns the block of that kind and value; absence is false.
+	Blocked(ctx context.Context, kind BlockKind, value string) (Block, bool, error)
+	// PutBlock stores a block, in place of one of the same kind and value, and
+	// raises the epoch.
+	PutBlock(b Block)
+	// DropBlock deletes a block and raises the epoch; an absent one changes
+	// nothing else.
+	DropBlock(kind BlockKind, value string)
+	// Pin returns the pinned document of a client identifier; absence is false.
+	Pin(ctx context.Context, id string) (Pin, bool, error)
+	// PutPin stores a pin, in place of the one that is there, and raises the
+	// epoch.
+	PutPin(p Pin)
+	// DropPin deletes a pin and raises the epoch; an absent one changes nothing
+	// else.
+	DropPin(id string)
+	// PutVersion adds a document to a client's history. How many are kept of
+	// one client, and of one day, is bounded: beyond it the oldest goes.
+	PutVersion(v Version)
 	// Append stages a decision record.
 	Append(r decisionlog.Record)
 	// Activate stores the active policy revision and raises the epoch.

@@ -71,6 +71,9 @@ type world struct {
 	mu       sync.Mutex
 	now      time.Time
 	rows     map[string]broker.Client
+	blocks   map[string]broker.Block
+	pins     map[string]broker.Pin
+	versions []broker.Version
 	epoch    uint64
 	revision string
 	records  []decisionlog.Record // of the store's log
@@ -85,7 +88,7 @@ type world struct {
 // newWorld activates a policy that admits the harmless document.
 func newWorld(t testing.TB, change ...func(*broker.Config)) *world {
 	t.Helper()
-	w := &world{t: t, now: noon, rows: map[string]broker.Client{}, epoch: 7}
+	w := &world{t: t, now: noon, rows: map[string]broker.Client{}, blocks: map[string]broker.Block{}, pins: map[string]broker.Pin{}, epoch: 7}
 	w.policy = &fakePolicy{rev: "rev-1", settings: terms()}
 	w.host = &fakeHost{w: w, body: document(nil), fresh: time.Hour}
 	uri := redirect
@@ -318,10 +321,25 @@ func (u *unit) CreateClient(c broker.Client) {
 	}, func() { u.w.rows[c.ID] = c })
 }
 
-func (u *unit) ClientCount(_ context.Context, domain string) (total, ofDomain int, err error) {
+func (u *unit) ClientCount(_ context.Context, domain string, policies []string) (broker.Caps, error) {
 	u.w.mu.Lock()
 	defer u.w.mu.Unlock()
-	return len(u.w.rows), u.w.of(domain), u.read()
+	return u.w.count(domain, policies), u.read()
+}
+
+// count counts the rows: all, of a domain, of the busiest of these policies.
+func (w *world) count(domain string, policies []string) broker.Caps {
+	have := broker.Caps{Total: len(w.rows), PerDomain: w.of(domain)}
+	for _, p := range policies {
+		n := 0
+		for _, c := range w.rows {
+			if slices.Contains(c.Policy, p) {
+				n++
+			}
+		}
+		have.PerPolicy = max(have.PerPolicy, n)
+	}
+	return have
 }
 
 // of counts the rows of a domain.
@@ -335,13 +353,48 @@ func (w *world) of(domain string) int {
 	return n
 }
 
-func (u *unit) CapClients(domain string, total, perDomain int) {
+func (u *unit) CapClients(domain string, policies []string, caps broker.Caps) {
 	u.checks = append(u.checks, func() error {
-		if len(u.w.rows) >= total || u.w.of(domain) >= perDomain {
+		have := u.w.count(domain, policies)
+		if have.Total >= caps.Total || have.PerDomain >= caps.PerDomain || len(policies) > 0 && have.PerPolicy >= caps.PerPolicy {
 			return broker.ErrConflict
 		}
 		return nil
 	})
+}
+
+func (u *unit) Blocked(_ context.Context, kind broker.BlockKind, value string) (broker.Block, bool, error) {
+	u.w.mu.Lock()
+	defer u.w.mu.Unlock()
+	b, ok := u.w.blocks[string(kind)+" "+value]
+	return b, ok, u.read()
+}
+
+func (u *unit) PutBlock(b broker.Block) {
+	u.stage("block", nil, func() { u.w.blocks[string(b.Kind)+" "+b.Value], u.w.epoch = b, u.w.epoch+1 })
+}
+
+func (u *unit) DropBlock(kind broker.BlockKind, value string) {
+	u.stage("unblock", nil, func() { delete(u.w.blocks, string(kind)+" "+value); u.w.epoch++ })
+}
+
+func (u *unit) Pin(_ context.Context, id string) (broker.Pin, bool, error) {
+	u.w.mu.Lock()
+	defer u.w.mu.Unlock()
+	p, ok := u.w.pins[id]
+	return p, ok, u.read()
+}
+
+func (u *unit) PutPin(p broker.Pin) {
+	u.stage("pin", nil, func() { u.w.pins[p.ID], u.w.epoch = p, u.w.epoch+1 })
+}
+
+func (u *unit) DropPin(id string) {
+	u.stage("unpin", nil, func() { delete(u.w.pins, id); u.w.epoch++ })
+}
+
+func (u *unit) PutVersion(v broker.Version) {
+	u.stage("version", nil, func() { u.w.versions = append(u.w.versions, v) })
 }
 
 func (u *unit) UpdateClient(c broker.Client) {

@@ -62,6 +62,15 @@ type Store interface {
 	Clients(ctx context.Context, q ClientQuery) ([]broker.Client, error)
 	// Records lists sealed decision records.
 	Records(ctx context.Context, q RecordQuery) ([]decisionlog.Sealed, error)
+	// LiveGrants returns how many grants of one life of a client have not
+	// ended, expired ones that were not swept yet included.
+	LiveGrants(ctx context.Context, clientID string, incarnation uint64) (int, error)
+	// Blocks lists every block by kind and value.
+	Blocks(ctx context.Context) ([]broker.Block, error)
+	// Pins lists every pin in the order of client identifiers.
+	Pins(ctx context.Context) ([]broker.Pin, error)
+	// Versions lists a client's documents, newest first.
+	Versions(ctx context.Context, clientID string) ([]broker.Version, error)
 	// Grants lists grants, ended ones included, newest first.
 	Grants(ctx context.Context, q GrantQuery) ([]Grant, error)
 	// Changed returns a channel that is closed after the next commit that

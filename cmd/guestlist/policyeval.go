@@ -241,10 +241,21 @@ func (u *imagined) Client(context.Context, string) (broker.Client, bool, error) 
 func (u *imagined) CreateClient(c broker.Client)                       { u.row = &c }
 func (u *imagined) UpdateClient(c broker.Client)                       { u.row = &c }
 func (u *imagined) EndClient(string, uint64, time.Time, broker.Reason) { u.row = nil }
-func (u *imagined) CapClients(string, int, int)                        {}
-func (u *imagined) ClientCount(context.Context, string) (int, int, error) {
-	return 0, 0, nil
+func (u *imagined) CapClients(string, []string, broker.Caps)           {}
+func (u *imagined) ClientCount(context.Context, string, []string) (broker.Caps, error) {
+	return broker.Caps{}, nil
 }
+func (u *imagined) Blocked(context.Context, broker.BlockKind, string) (broker.Block, bool, error) {
+	return broker.Block{}, false, nil
+}
+func (u *imagined) PutBlock(broker.Block)              {}
+func (u *imagined) DropBlock(broker.BlockKind, string) {}
+func (u *imagined) Pin(context.Context, string) (broker.Pin, bool, error) {
+	return broker.Pin{}, false, nil
+}
+func (u *imagined) PutPin(broker.Pin)                              {}
+func (u *imagined) DropPin(string)                                 {}
+func (u *imagined) PutVersion(broker.Version)                      {}
 func (u *imagined) ExtendClient(string, uint64, time.Time)         {}
 func (u *imagined) Append(r decisionlog.Record)                    { u.records = append(u.records, r) }
 func (u *imagined) Activate(revision string)                       { u.active, u.epoch = revision, u.epoch+1 }

@@ -17,8 +17,9 @@ const defaultLimit = 1000
 
 // life is the part of a client row that preconditions look at.
 type life struct {
-	Incarnation uint64 `json:"incarnation"`
-	Domain      string `json:"domain"`
+	Incarnation uint64   `json:"incarnation"`
+	Domain      string   `json:"domain"`
+	Policy      []string `json:"policy"`
 }
 
 // lives reports which incarnation of the client there is now.
@@ -77,7 +78,7 @@ func (u *unit) CreateClient(c broker.Client) {
 		if err := t.uncount(c.ID); err != nil {
 			return err
 		}
-		if err := t.count(c.Domain, 1); err != nil {
+		if err := t.count(c.Domain, c.Policy, 1); err != nil {
 			return err
 		}
 		return t.put(clientBucket, []byte(c.ID), raw)
@@ -101,8 +102,8 @@ func (u *unit) UpdateClient(c broker.Client) {
 		if err != nil {
 			return err
 		}
-		if now.Domain != c.Domain {
-			err = errors.Join(t.count(now.Domain, -1), t.count(c.Domain, 1))
+		if now.Domain != c.Domain || !slices.Equal(now.Policy, c.Policy) {
+			err = errors.Join(t.count(now.Domain, now.Policy, -1), t.count(c.Domain, c.Policy, 1))
 		}
 		if err != nil {
 			return err

@@ -20,12 +20,24 @@ func (v view) clients(key string) (int, error) {
 	return row.Clients, err
 }
 
-// count adds to the count of every client, and to that of a domain.
-func (t *txn) count(domain string, by int) error {
-	for _, key := range []string{allClients, domain} {
-		if key == "" {
-			continue // a row of an earlier program
-		}
+// countKeys are the counts that a row is part of.
+func countKeys(domain string, policies []string) []string {
+	keys := []string{allClients}
+	if domain != "" { // a row of an earlier program has none
+		keys = append(keys, domain)
+	}
+	for _, p := range policies {
+		keys = append(keys, policyCount(p))
+	}
+	return keys
+}
+
+// policyCount is the key of a policy's count; no domain begins so.
+func policyCount(policy string) string { return "=" + policy }
+
+// count adds to every count that a row is part of.
+func (t *txn) count(domain string, policies []string, by int) error {
+	for _, key := range countKeys(domain, policies) {
 		n, err := t.clients(key)
 		if err != nil {
 			return err
@@ -48,36 +60,50 @@ func (t *txn) uncount(id string) error {
 	if err != nil || !ok {
 		return err
 	}
-	return t.count(row.Domain, -1)
+	return t.count(row.Domain, row.Policy, -1)
 }
 
 // ClientCount returns how many clients have a row.
-func (u *unit) ClientCount(ctx context.Context, domain string) (total, ofDomain int, err error) {
-	err = u.s.read(ctx, func(v view) (err error) {
-		if total, err = v.clients(allClients); err == nil && domain != "" {
-			ofDomain, err = v.clients(domain)
+func (u *unit) ClientCount(ctx context.Context, domain string, policies []string) (broker.Caps, error) {
+	var have broker.Caps
+	err := u.s.read(ctx, func(v view) (err error) {
+		if have.Total, err = v.clients(allClients); err != nil {
+			return err
 		}
-		return err
-	})
-	return total, ofDomain, err
-}
-
-// CapClients stages the precondition that there is room for one more client.
-func (u *unit) CapClients(domain string, total, perDomain int) {
-	u.require(func(t *txn) error {
-		for _, c := range []struct {
-			key string
-			cap int
-		}{{allClients, total}, {domain, perDomain}} {
-			if c.key == "" {
-				continue
+		if domain != "" {
+			if have.PerDomain, err = v.clients(domain); err != nil {
+				return err
 			}
-			n, err := t.clients(c.key)
+		}
+		for _, p := range policies {
+			n, err := v.clients(policyCount(p))
 			if err != nil {
 				return err
 			}
-			if n >= c.cap {
-				return conflict("there are %d clients of %s, at most %d are let in", n, quoted(c.key), c.cap)
+			have.PerPolicy = max(have.PerPolicy, n)
+		}
+		return nil
+	})
+	return have, err
+}
+
+// CapClients stages the precondition that there is room for one more client.
+func (u *unit) CapClients(domain string, policies []string, caps broker.Caps) {
+	u.require(func(t *txn) error {
+		for _, key := range countKeys(domain, policies) {
+			most := caps.PerPolicy
+			switch key {
+			case allClients:
+				most = caps.Total
+			case domain:
+				most = caps.PerDomain
+			}
+			n, err := t.clients(key)
+			if err != nil {
+				return err
+			}
+			if n >= most {
+				return conflict("there are %d clients of %s, at most %d are let in", n, quoted(key), most)
 			}
 		}
 		return nil
@@ -92,15 +118,15 @@ func (t *txn) countClients() error {
 	}
 	counts := map[string]int{}
 	err = bk.ForEach(func(key, _ []byte) error {
-		c, _, err := load[broker.Client](t.view, clientBucket, key)
-		counts[allClients]++
-		counts[c.Domain]++
+		c, _, err := load[life](t.view, clientBucket, key)
+		for _, key := range countKeys(c.Domain, c.Policy) {
+			counts[key]++
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	delete(counts, "")
 	for key, n := range counts {
 		if err := t.save(countBucket, []byte(key), countRow{n}); err != nil {
 			return err

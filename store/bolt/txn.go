@@ -15,7 +15,7 @@ type bucket string
 const (
 	metaBucket       bucket = "meta"              // rows format, state, probe
 	clientBucket     bucket = "clients"           // client identifier → broker.Client
-	countBucket      bucket = "client_counts"     // allClients or registrable domain → countRow
+	countBucket      bucket = "client_counts"     // allClients, registrable domain, or "=" and policy → countRow
 	grantBucket      bucket = "grants"            // grant id → store.Grant
 	liveGrantBucket  bucket = "grants_by_client"  // client, incarnation, grant id; grants that have not ended
 	grantListBucket  bucket = "grants_listed"     // member, its value, time, grant id; see listKeys
@@ -25,6 +25,9 @@ const (
 	sessionBucket    bucket = "sessions"          // hash → store.Session
 	spentBucket      bucket = "spent"             // kind, key → spentRow
 	cursorBucket     bucket = "cursors"           // exporter → cursorRow
+	blockBucket      bucket = "blocks"            // kind, value → broker.Block
+	pinBucket        bucket = "pins"              // client identifier → broker.Pin
+	versionBucket    bucket = "versions"          // client identifier, time → broker.Version
 	expiryBucket     bucket = "expiry"            // time, kind, key of the row to sweep
 	recordBucket     bucket = "records"           // sequence number → sealed record
 	byRequestBucket  bucket = "records_request"   // request id, sequence number
@@ -38,7 +41,7 @@ func buckets() []bucket {
 	return []bucket{
 		metaBucket, clientBucket, grantBucket, liveGrantBucket, codeBucket, sessionBucket, spentBucket,
 		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, byClientBucket, byGrantBucket,
-		refreshBucket, accessBucket, grantListBucket, countBucket,
+		refreshBucket, accessBucket, grantListBucket, countBucket, blockBucket, pinBucket, versionBucket,
 	}
 }
 

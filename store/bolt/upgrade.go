@@ -14,10 +14,12 @@ import (
 
 // required lists the buckets without which a file of that format is damaged.
 // Format 1 had neither tokens nor the list of grants, format 2 no counts of
-// clients. The list and the counts can be built from the rows at any time.
+// clients, format 3 no blocks, pins and versions. The list and the counts can
+// be built from the rows at any time.
 func required(version int) []bucket {
 	return slices.DeleteFunc(buckets(), func(b bucket) bool {
-		return b == grantListBucket || b == countBucket || version < 2 && (b == refreshBucket || b == accessBucket)
+		return b == grantListBucket || b == countBucket || version < 2 && (b == refreshBucket || b == accessBucket) ||
+			version < 4 && (b == blockBucket || b == pinBucket || b == versionBucket)
 	})
 }
 

@@ -99,6 +99,20 @@ func TestUpgrade(t *testing.T) {
 				return errors.Join(tx.DeleteBucket([]byte("client_counts")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
 			})
 		},
+		"without blocks, pins and versions (format 3)": func(t *testing.T, path string) {
+			raw, err := json.Marshal(map[string]any{"format": 3, "created": at})
+			if err != nil {
+				t.Fatal(err)
+			}
+			edit(t, path, func(tx *bbolt.Tx) error {
+				for _, b := range []string{"blocks", "pins", "versions"} {
+					if err := tx.DeleteBucket([]byte(b)); err != nil {
+						return err
+					}
+				}
+				return tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw))
+			})
+		},
 		"without counts of clients": func(t *testing.T, path string) {
 			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("client_counts")) })
 		},
@@ -112,17 +126,18 @@ func TestUpgrade(t *testing.T) {
 				t.Errorf("grants %v, records %v, want %v, %v", ids, seqs, wantIDs, wantSeqs)
 			}
 			u := s.Begin()
-			if total, ofA, err := u.ClientCount(t.Context(), "a.example"); err != nil || total != 3 || ofA != 2 {
-				t.Errorf("ClientCount() = %d, %d, %v, want 3, 2", total, ofA, err)
+			if got, err := u.ClientCount(t.Context(), "a.example", nil); err != nil || got.Total != 3 || got.PerDomain != 2 {
+				t.Errorf("ClientCount() = %+v, %v, want 3 in all, 2 of the domain", got, err)
 			}
+			u.PutBlock(broker.Block{Kind: broker.BlockHost, Value: "h"})
 			u.PutRefresh(store.Refresh{Hash: "r", KeepUntil: at})
 			u.PutAccess(store.Access{Key: "k", ExpiresAt: at})
 			u.PutGrant(store.Grant{ID: "d", Subject: "alice", ClientID: "c", CreatedAt: at.Add(time.Hour)})
 			if err := errors.Join(s.Commit(t.Context(), u), s.Close()); err != nil {
 				t.Fatal(err)
 			}
-			if n := formatOf(t, path); n != 3 {
-				t.Errorf("format after opening = %d, want 3", n)
+			if n := formatOf(t, path); n != 4 {
+				t.Errorf("format after opening = %d, want 4", n)
 			}
 			before := read(t, path)
 			s = open(t, path)

@@ -12,10 +12,19 @@ import (
 func (e *env) counts(when string, total, a, b int) {
 	e.Helper()
 	u := e.s.Begin()
-	gotTotal, gotA, err := u.ClientCount(context.Background(), "a.example")
-	_, gotB, err2 := u.ClientCount(context.Background(), "b.example")
-	if err != nil || err2 != nil || gotTotal != total || gotA != a || gotB != b {
-		e.Errorf("%s: ClientCount() = %d, %d of a, %d of b, %v, %v, want %d, %d, %d", when, gotTotal, gotA, gotB, err, err2, total, a, b)
+	gotA, err := u.ClientCount(context.Background(), "a.example", nil)
+	gotB, err2 := u.ClientCount(context.Background(), "b.example", nil)
+	if err != nil || err2 != nil || gotA.Total != total || gotA.PerDomain != a || gotB.PerDomain != b {
+		e.Errorf("%s: ClientCount() = %+v of a, %+v of b, %v, %v, want %d, %d, %d", when, gotA, gotB, err, err2, total, a, b)
+	}
+}
+
+// policyCount sees how many clients the busiest of some policies has.
+func (e *env) policyCount(when string, want int, policies ...string) {
+	e.Helper()
+	got, err := e.s.Begin().ClientCount(context.Background(), "", policies)
+	if err != nil || got.PerPolicy != want {
+		e.Errorf("%s: ClientCount(%q) = %+v, %v, want %d of one policy", when, policies, got, err, want)
 	}
 }
 
@@ -75,7 +84,7 @@ func clientCounts(e *env) {
 		"no domain":           {"", 5, 0, true},
 	} {
 		cap := func(u store.Unit) {
-			u.CapClients(c.domain, c.total, c.perDomain)
+			u.CapClients(c.domain, nil, broker.Caps{Total: c.total, PerDomain: c.perDomain})
 			u.PutCursor("x", 1)
 		}
 		if c.fits {
@@ -85,17 +94,49 @@ func clientCounts(e *env) {
 		}
 	}
 	e.must(func(u store.Unit) { // judged against the state before the unit's own writes
-		u.CapClients("a.example", 5, 3)
+		u.CapClients("a.example", nil, broker.Caps{Total: 5, PerDomain: 3})
 		u.CreateClient(clientOf("a.example", 20))
 		u.CreateClient(clientOf("a.example", 21))
 	})
 	e.counts("two at once", 6, 4, 2)
 }
 
+// policyCaps is about caps of one policy (B14).
+func policyCaps(e *env) {
+	by := func(i uint64, policies ...string) broker.Client {
+		c := clientOf("a.example", i)
+		c.Policy = policies
+		return c
+	}
+	e.must(func(u store.Unit) {
+		u.CreateClient(by(1, "p"))
+		u.CreateClient(by(2, "p", "q"))
+		u.CreateClient(by(3, "q"))
+	})
+	e.policyCount("created", 2, "p")
+	e.policyCount("the busiest of two", 2, "r", "q")
+	e.must(func(u store.Unit) { u.UpdateClient(by(3, "p")) })
+	e.policyCount("moved to another policy", 3, "p")
+	e.policyCount("moved away", 1, "q")
+	room := broker.Caps{Total: 100, PerDomain: 100, PerPolicy: 3}
+	e.want("full policy", broker.ErrConflict, func(u store.Unit) {
+		u.CapClients("a.example", []string{"q", "p"}, room)
+		u.CreateClient(by(4, "q", "p"))
+	})
+	e.must(func(u store.Unit) {
+		u.CapClients("a.example", []string{"q"}, room)
+		u.EndClient(by(1).ID, 1, moment(0), "gone")
+		u.CreateClient(by(4, "q"))
+	})
+	e.reopen()
+	e.policyCount("ended", 2, "p")
+	e.policyCount("one more", 2, "q")
+}
+
 func clientCapRace(e *env) {
 	won, spent, conflicts := e.race(50, func(i int, u store.Unit) {
 		c := clientOf("a.example", uint64(i+1))
-		u.CapClients(c.Domain, 100, 10)
+		u.CapClients(c.Domain, nil, broker.Caps{Total: 100, PerDomain: 10})
 		u.CreateClient(c)
 	})
 	if won != 10 || spent != 0 || conflicts != 40 {

@@ -206,7 +206,7 @@ func TestTwoURLsOnOneHost(t *testing.T) {
 	if !slices.Equal(d.Effective.Scopes, []string{"mcp:read", "mcp:write"}) {
 		t.Errorf("code: effective %v", d.Effective.Scopes)
 	}
-	d = decide(t, set, code, broker.PhaseUser, ask) // no group at all: F6
+	d = decide(t, set, code, broker.PhaseUser, ask) // no group at all: trap F6
 	refused(t, d, broker.ReasonPolicyDenied)
 	if d.Denials[0].Location != "code.rego:7" {
 		t.Errorf("location = %s, want code.rego:7", d.Denials[0].Location)

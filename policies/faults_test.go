@@ -16,30 +16,30 @@ import (
 // file and line, and nothing else (design §4 composition 6 and 7).
 func TestBrokenPolicyAffectsOnlyItsClients(t *testing.T) {
 	for name, c := range map[string]struct{ rules, at, detail string }{
-		"division by zero":          {"settings := {}\n\ndeny contains {\"code\": \"x\", \"message\": \"m\"} if {\n\t1 / count(input.request.prompt) == 2\n}", "q.rego:8", "divide by zero"},
-		"F5 built-in error in not":  {"settings := {}\n\ndeny contains {\"code\": \"x\", \"message\": \"m\"} if not _late\n\n_late if time.parse_rfc3339_ns(input.user_agent_is_no_time) > 0", "", ""},
-		"built-in error in not":     {"settings := {}\n\ndeny contains {\"code\": \"x\", \"message\": \"m\"} if not _late\n\n_late if time.parse_rfc3339_ns(input.request.source.ip) > 0", "q.rego:9", "parse"},
-		"applies conflict":          {"settings := {}\n\napplies := input.request.pkce\n\napplies := input.request.par", "q.rego:9", "conflict"},
-		"applies no boolean":        {"settings := {}\n\napplies := input.client.host", "q.rego:7", "neither true nor false"},
-		"settings unknown member":   {"settings := object.union({}, {_name: 1})\n\n_name := input.client.labels[0]", "q.rego:5", "unknown member app"},
-		"settings wrong type":       {"settings := {\"client_ttl\": input.client.host}", "q.rego:5", "client_ttl"},
-		"settings undefined":        {"settings := {} if input.client.port == \"1\"", "q.rego:5", "undefined for this request"},
-		"settings conflict":         {"settings := {\"tags\": input.client.labels}\n\nsettings := {\"tags\": input.client.segments}", "q.rego:7", "conflict"},
-		"settings network computed": {"settings := {\"network\": {\"allow_cidrs\": [_cidr]}}\n\n_cidr := \"10.0.0.0/8\" if input.client.port == \"\"", "", ""},
-		"denial malformed":          {"settings := {}\n\ndeny contains x if x := {\"code\": input.client.host}", "q.rego:7", "message is required"},
-		"denial no object":          {"settings := {}\n\ndeny contains x if some x in input.client.labels", "q.rego:7", "want an object"},
-		"denial text too long":      {"settings := {}\n\ndeny contains {\"code\": \"x\", \"message\": m} if m := concat(\"\", [x | some _ in numbers.range(1, 200); x := input.client.host])", "q.rego:7", "longer than"},
-		"too many denials":          {"settings := {}\n\ndeny contains {\"code\": sprintf(\"c%d\", [i]), \"message\": input.client.host} if some i in numbers.range(1, 65)", "q.rego:7", "at most 64"},
-		"huge settings":             {"settings := {\"tags\": [x | some i in numbers.range(1, 5000); x := sprintf(\"%s%d\", [input.client.host, i])]}", "q.rego:5", "too large"},
-		"huge text":                 {"settings := {\"tags\": [x | some _ in numbers.range(1, 3); x := concat(\"\", [y | some _ in numbers.range(1, 8000); y := input.client.host])]}", "q.rego:5", "too large"},
-		"key is no string":          {"settings := {input.request.pkce: 1}", "q.rego:5", "is no string"},
+		"division by zero":              {"settings := {}\n\ndeny contains {\"code\": \"x\", \"message\": \"m\"} if {\n\t1 / count(input.request.prompt) == 2\n}", "q.rego:8", "divide by zero"},
+		"trap F5 built-in error in not": {"settings := {}\n\ndeny contains {\"code\": \"x\", \"message\": \"m\"} if not _late\n\n_late if time.parse_rfc3339_ns(input.user_agent_is_no_time) > 0", "", ""},
+		"built-in error in not":         {"settings := {}\n\ndeny contains {\"code\": \"x\", \"message\": \"m\"} if not _late\n\n_late if time.parse_rfc3339_ns(input.request.source.ip) > 0", "q.rego:9", "parse"},
+		"applies conflict":              {"settings := {}\n\napplies := input.request.pkce\n\napplies := input.request.par", "q.rego:9", "conflict"},
+		"applies no boolean":            {"settings := {}\n\napplies := input.client.host", "q.rego:7", "neither true nor false"},
+		"settings unknown member":       {"settings := object.union({}, {_name: 1})\n\n_name := input.client.labels[0]", "q.rego:5", "unknown member app"},
+		"settings wrong type":           {"settings := {\"client_ttl\": input.client.host}", "q.rego:5", "client_ttl"},
+		"settings undefined":            {"settings := {} if input.client.port == \"1\"", "q.rego:5", "undefined for this request"},
+		"settings conflict":             {"settings := {\"tags\": input.client.labels}\n\nsettings := {\"tags\": input.client.segments}", "q.rego:7", "conflict"},
+		"settings network computed":     {"settings := {\"network\": {\"allow_cidrs\": [_cidr]}}\n\n_cidr := \"10.0.0.0/8\" if input.client.port == \"\"", "", ""},
+		"denial malformed":              {"settings := {}\n\ndeny contains x if x := {\"code\": input.client.host}", "q.rego:7", "message is required"},
+		"denial no object":              {"settings := {}\n\ndeny contains x if some x in input.client.labels", "q.rego:7", "want an object"},
+		"denial text too long":          {"settings := {}\n\ndeny contains {\"code\": \"x\", \"message\": m} if m := concat(\"\", [x | some _ in numbers.range(1, 200); x := input.client.host])", "q.rego:7", "longer than"},
+		"too many denials":              {"settings := {}\n\ndeny contains {\"code\": sprintf(\"c%d\", [i]), \"message\": input.client.host} if some i in numbers.range(1, 65)", "q.rego:7", "at most 64"},
+		"huge settings":                 {"settings := {\"tags\": [x | some i in numbers.range(1, 5000); x := sprintf(\"%s%d\", [input.client.host, i])]}", "q.rego:5", "too large"},
+		"huge text":                     {"settings := {\"tags\": [x | some _ in numbers.range(1, 3); x := concat(\"\", [y | some _ in numbers.range(1, 8000); y := input.client.host])]}", "q.rego:5", "too large"},
+		"key is no string":              {"settings := {input.request.pkce: 1}", "q.rego:5", "is no string"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := strings.ReplaceAll("package admission.policies.q\n\nclient_ids := {\"https://app.example.com/oauth/client.json\"}\n\n"+c.rules+"\n", "\r", "")
 			f := files{"q.rego": q, "ok.rego": "package admission.policies.ok\n\nclient_ids := {\"https://ok.example/x\"}\n\nsettings := {}\n"}
 			if c.at == "" { // seen at load, or fine because the URL is exact
 				_, findings, err := policies.Load(context.Background(), policies.Config{FS: f.fs()})
-				if strings.HasPrefix(name, "F5") == (err == nil) {
+				if strings.HasPrefix(name, "trap F5") == (err == nil) {
 					t.Errorf("Load = %v, %v", findings, err)
 				}
 				return
@@ -140,7 +140,7 @@ func paths(t *testing.T, typ reflect.Type, prefix string) []string {
 }
 
 // Every member of the schema is present in its phase even when the broker
-// leaves everything nil, and none of a later phase is (F6).
+// leaves everything nil, and none of a later phase is (trap F6).
 func TestInputIsTotal(t *testing.T) {
 	all := paths(t, reflect.TypeFor[broker.Input](), "")[1:]
 	if len(all) < 70 {
@@ -214,7 +214,7 @@ func emptyType(path string) string {
 	return "object"
 }
 
-// A denial that says "not" about an empty member fires (F6).
+// A denial that says "not" about an empty member fires (trap F6).
 func TestNotOfEmptyGroupsDenies(t *testing.T) {
 	set := load(t, one(admits+"\ndeny_user contains {\"code\": \"x\", \"message\": \"m\"} if not \"eng\" in input.user.groups\n"))
 	for name, g := range map[string][]string{"nil": nil, "empty": {}, "others": {"ops"}} {

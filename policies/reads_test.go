@@ -6,7 +6,7 @@ import (
 	"guestlist/broker"
 )
 
-// TestRuleIsGivenAllItReads (F6): a rule is given only the members that it
+// TestRuleIsGivenAllItReads (trap F6): a rule is given only the members that it
 // reads, so each way of reading one must be seen. In every case the person is
 // in a group, and the rule refuses exactly if it sees that group; "not" would
 // turn an overlooked member into silence.

@@ -28,7 +28,7 @@ func starter(t *testing.T, name string) fs.FS {
 	return root
 }
 
-// The tests beside the starters run with strict built-in errors (F5).
+// The tests beside the starters run with strict built-in errors (trap F5).
 func TestStarterRegoTests(t *testing.T) {
 	for _, name := range policies.StarterNames() {
 		t.Run(name, func(t *testing.T) {

@@ -36,7 +36,7 @@ func fixtures(t *testing.T, dir string) []string {
 }
 
 // Every static check refuses its fixture at the line that the fixture names
-// (PF-05, G-18, F4, F6 and F7 among them).
+// (PF-05, G-18, traps F4, F6 and F7 among them).
 func TestBrokenPoliciesAreRefused(t *testing.T) {
 	for _, name := range fixtures(t, "broken") {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".rego"), func(t *testing.T) {
@@ -104,8 +104,8 @@ func TestRootsAreChecked(t *testing.T) {
 		want   string // code at file:line; empty: accepted
 	}{
 		{"two policies", files{"a.rego": policy, "b.rego": other}, nil, ""},
-		{"F7 second file for one policy", files{"a.rego": policy, "b.rego": "package admission.policies.p\n\nmode := \"off\"\n"}, nil, "package_twice at b.rego:1"},
-		{"F7 second file for the guardrails", files{"a.rego": guard, "b.rego": guard}, nil, "package_twice at b.rego:1"},
+		{"trap F7 second file for one policy", files{"a.rego": policy, "b.rego": "package admission.policies.p\n\nmode := \"off\"\n"}, nil, "package_twice at b.rego:1"},
+		{"trap F7 second file for the guardrails", files{"a.rego": guard, "b.rego": guard}, nil, "package_twice at b.rego:1"},
 		{"reference to another policy", files{"a.rego": policy, "b.rego": other + "\npriority := data.admission.policies.p.priority\n"}, nil, "policy_reference at b.rego:5"},
 		{"reference to another policy's rule", files{"a.rego": policy, "b.rego": other + "\nsettings := data.admission.policies.p.settings\n"}, nil, "policy_reference at b.rego:5"},
 		{"library shared by two", files{"a.rego": policy, "lib.rego": "package lib\n\nx := {\"client_ttl\": \"1d\"}\n", "b.rego": other + "\nsettings := data.lib.x\n"}, nil, ""},

@@ -124,7 +124,7 @@ func TestReuseAfterGraceEndsTheFamily(t *testing.T) {
 	}
 }
 
-// TestStrangerWithAVictimsRefreshToken is F1 for refresh: nothing ends.
+// TestStrangerWithAVictimsRefreshToken is trap F1 for refresh: nothing ends.
 func TestStrangerWithAVictimsRefreshToken(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Options{})

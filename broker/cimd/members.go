@@ -141,7 +141,7 @@ func (r *reader) clientID() *Error {
 
 // names refuses members whose name equals a name with a meaning but for letter
 // case, in Unicode's sense: readers that fold case would see another document
-// than this one does (F12).
+// than this one does.
 func (r *reader) names() *Error {
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
 		if known := foldsTo(name, keptMembers, secretMembers); known != "" && known != name {

@@ -117,7 +117,7 @@ func TestStrictJSONAccepts(t *testing.T) {
 	}
 }
 
-// F12: names that a case-folding reader takes for another.
+// D2: names that a case-folding reader takes for another.
 func TestNamesThatFoldAreRefused(t *testing.T) {
 	for _, name := range []string{
 		"Client_ID", "CLIENT_ID", "Redirect_URIs", "redirect_uri\u017f", `redirect_uri\u017f`,

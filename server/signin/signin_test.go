@@ -148,9 +148,9 @@ func TestSignInOtherParameters(t *testing.T) {
 	}
 }
 
-// TestSignInCostsTheSameF12 measures the memory that argon2 fills: whoever the
+// TestTrapF12SignInCostsTheSame measures the memory that argon2 fills: whoever the
 // attempt is about, one hash with the parameters of the file is computed.
-func TestSignInCostsTheSameF12(t *testing.T) {
+func TestTrapF12SignInCostsTheSame(t *testing.T) {
 	const fileKiB, defaultKiB = 4096, 19 * 1024
 	costly := phc(password, fileKiB, 1, 1)
 	file := write(t, "- {username: ada, password: '"+costly+"'}\n- {username: gone, disabled: true, password: '"+costly+"'}")
@@ -196,8 +196,8 @@ func TestSignInContextEnds(t *testing.T) {
 	}
 }
 
-// F12: no more hashes than cores; who waits for one can give up.
-func TestSignInWaitsForAProcessorF12(t *testing.T) {
+// Trap F12: no more hashes than cores; who waits for one can give up.
+func TestTrapF12SignInWaitsForAProcessor(t *testing.T) {
 	file := write(t, people)
 	synctest.Test(t, func(t *testing.T) {
 		p := open(t, signin.Config{File: file})

@@ -30,7 +30,7 @@ func wait(t *testing.T, p *signin.People, username, source string) time.Duration
 
 // Ten failures, then one every 30 seconds, wherever they come from; the same
 // for a username that does not exist.
-func TestThrottlePerAccountF12(t *testing.T) {
+func TestTrapF12ThrottlePerAccount(t *testing.T) {
 	file := write(t, people)
 	for _, username := range []string{"ada", "nobody", "gone"} {
 		t.Run(username, func(t *testing.T) {

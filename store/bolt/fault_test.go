@@ -46,7 +46,7 @@ func child(role, path string) *exec.Cmd {
 	return cmd
 }
 
-// TestFullDisk (F11): the file may not grow beyond a limit, which to bbolt
+// TestFullDisk (trap F11): the file may not grow beyond a limit, which to bbolt
 // looks like a full disk.
 func TestFullDisk(t *testing.T) {
 	if err := child("full", filepath.Join(t.TempDir(), "store.db")).Run(); err != nil {

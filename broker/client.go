@@ -27,6 +27,7 @@ type Client struct {
 	LookedAt       time.Time     `json:"looked_at"`                  // last look in the background, whatever came of it; zero: none
 	Pending        *Pending      `json:"pending,omitempty"`          // a changed document that waits for an operator; nil: none
 	Keys           []KeyPrint    `json:"keys,omitempty"`             // the client's keys as last accepted; empty: none was seen
+	PendingKeys    []KeyPrint    `json:"pending_keys,omitempty"`     // keys without continuity that wait for an operator; empty: none
 	KeysChangedAt  time.Time     `json:"keys_changed_at"`            // when keys were replaced without continuity; zero: never
 	OnPolicyChange string        `json:"on_policy_change,omitempty"` // what becomes of its grants when no policy names it any more, as of the last commit; empty: revoke
 	ExpiresAt      time.Time     `json:"expires_at"`                 // the client is gone from then on
@@ -45,10 +46,13 @@ type Pending struct {
 	Changes   []string  `json:"changes"` // what makes it wait, see Change
 }
 
-// KeyPrint names one public key of a client.
-type KeyPrint struct {
-	ID         string `json:"kid"`        // as the set names it; may be empty
-	Thumbprint string `json:"thumbprint"` // RFC 7638, SHA-256, base64url
+// ApproveKeys puts the keys that wait for an operator in force. Without any it
+// changes nothing. Grants made with the keys before go on with the new ones:
+// the operator has vouched for them.
+func (c *Client) ApproveKeys() {
+	if len(c.PendingKeys) > 0 {
+		c.Keys, c.PendingKeys = c.PendingKeys, nil
+	}
 }
 
 // Expired reports whether the client's life is over at now. A client lives

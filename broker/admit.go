@@ -63,6 +63,7 @@ type Admission struct {
 func (b *Broker) Admit(ctx context.Context, u Unit, req Request) (Admission, error) {
 	c := &call{b: b, ctx: ctx, u: u, req: req, now: b.cfg.Now()}
 	err := c.run()
+	c.hint(err)
 	r, rerr := c.author(err)
 	if rerr != nil && err == nil {
 		err = &Error{Reason: ReasonLogUnavailable, Err: rerr}

@@ -17,6 +17,7 @@ type Error struct {
 	Err    error  // the precise cause; for operators only
 
 	RetryAfter time.Duration // when asking again may help; zero: unknown, or never
+	ReadAgain  time.Time     // when the stored document that was judged is fetched again; zero: it was not the cause, or strangers may not learn it
 }
 
 // Error implements error with the operator's view of the refusal: the reason

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
@@ -74,6 +75,10 @@ func (s *Server) refusePage(w http.ResponseWriter, v *visit, status int, err err
 		HelpURL: s.base + "/help/" + string(public), UserMessage: detail(err),
 	}
 	p.RetryAfter = retryAfter(err)
+	var e *broker.Error
+	if errors.As(err, &e) && !e.ReadAgain.IsZero() {
+		p.ReadAgain = e.ReadAgain.Add(time.Minute - 1).Truncate(time.Minute) // not before, as the page shows minutes
+	}
 	s.cfg.Pages.Error(w, p)
 }
 

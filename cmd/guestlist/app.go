@@ -53,6 +53,7 @@ type plan struct {
 	admitOff  bool
 	hidden    bool
 	insecure  bool
+	help      helpConfig
 	trusted   []netip.Prefix // proxies
 }
 
@@ -130,7 +131,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	if err != nil {
 		return err
 	}
-	look, err := pages.New(pages.Config{})
+	look, err := pages.New(pages.Config{Ask: p.help.Ask, AskURL: p.help.URL})
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type config struct {
 	Lifetimes      lifetimesConfig
 	DecisionLog    decisionLogConfig
 	Admin          adminConfig
+	Help           helpConfig
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts; none: nobody's
 	Log            logConfig
 }

@@ -60,6 +60,9 @@ decision_log:
   file: decisions.jsonl
 admin:
   socket: admin.sock
+help:
+  ask: the identity team, iam@corp.example
+  url: https://help.corp.example/guestlist
 log:
   level: debug
 `
@@ -133,6 +136,7 @@ func TestConfigGood(t *testing.T) {
 		Lifetimes:   lifetimesConfig{Ticket: d(5 * time.Minute), Code: d(30 * time.Second), Session: d(30 * 24 * time.Hour)},
 		DecisionLog: decisionLogConfig{Stdout: true, File: dir + "/decisions.jsonl"},
 		Admin:       adminConfig{Socket: dir + "/admin.sock"},
+		Help:        helpConfig{Ask: "the identity team, iam@corp.example", URL: "https://help.corp.example/guestlist"},
 		Log:         logConfig{Level: "debug"},
 	}
 	got, err := parseIn(dir, goodConfig)
@@ -313,6 +317,13 @@ func TestConfigWrong(t *testing.T) {
 		{"log over the store", "decisions.jsonl", "guestlist.db", "decision_log.file: is the same file as store"},
 		{"long socket", "admin.sock", strings.Repeat("s", 104), "the path of a socket has at most 103 bytes"},
 		{"no authority", "ca.pem", "empty.pem", "outbound.ca_file:"},
+		// help
+		{"help nobody", "  ask: the identity team, iam@corp.example\n  url", "  url", "help.url: is of no use without help.ask"},
+		{"help script", "https://help.corp.example/guestlist", "javascript:alert(1)", "help.url: it is neither an https URL nor mailto: with an address. Remedy: write https://"},
+		{"help in clear", "https://help.corp.example/guestlist", "http://help.corp.example", "help.url: it is neither an https URL"},
+		{"help long", "the identity team, iam@corp.example", strings.Repeat("x", 201), "help.ask: has 201 bytes, at most 200 are shown"},
+		{"help in two lines", "the identity team, iam@corp.example", `"a\nb"`, "help.ask: has a line break"},
+		{"help nameless", "  ask: the identity team, iam@corp.example", "  asks: us", "help.asks: unknown member (did you mean help.ask?)"},
 		// bounds
 		{"PF-15 floor", "cache_floor: 0", "cache_floor: 2d", "cimd.cache_floor: 2d is more than 1d (PF-15: 0s to 1d). Remedy"},
 		{"PF-15 floor by a second", "cache_floor: 0", "cache_floor: 86401s", "PF-15"},

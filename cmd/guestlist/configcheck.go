@@ -36,6 +36,7 @@ func (r *configReader) check(c *config) {
 	r.checkResources(c)
 	r.checkNames(c)
 	r.checkFiles(c)
+	r.checkHelp(c.Help)
 	r.checkMaxima(c)
 	r.checkDurations([]durationBound{
 		{"lifetimes.ticket", c.Lifetimes.Ticket, time.Minute, time.Hour, ""},

@@ -70,6 +70,7 @@ func (c *config) members() map[string]configMember {
 			"socket": {value: fileValue(&c.Admin.Socket), env: "GUESTLIST_ADMIN_SOCKET"},
 			"listen": {value: notYet},
 		}},
+		"help":            {section: c.Help.members()},
 		"trusted_proxies": {value: networksValue(&c.TrustedProxies)},
 		"log": {section: map[string]configMember{
 			"level": {value: textValue(&c.Log.Level), env: "GUESTLIST_LOG_LEVEL"},

@@ -24,7 +24,7 @@ func planFrom(c config) (plan, error) {
 		budgets: c.CIMD.Budgets.limits(), caps: c.CIMD.Caps.limits(),
 		timeout: c.CIMD.Timeout.Std(), admitOff: !*c.CIMD.Admit, hidden: !*c.CIMD.Admit || !*c.CIMD.Advertise,
 		insecure: len(c.Outbound.InsecureHostMap) > 0 || c.loopback() && c.TLS.CertFile == "" && len(c.TrustedProxies) == 0,
-		trusted:  c.TrustedProxies,
+		trusted:  c.TrustedProxies, help: c.Help,
 	}
 	var err error
 	if p.secrets, p.short, err = secretsOf(c); err != nil {

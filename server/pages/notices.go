@@ -1,6 +1,9 @@
 package pages
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // Error is the page for a request that ends on this server.
 type Error struct {
@@ -21,6 +24,9 @@ type Error struct {
 	// RetryAfter is how many seconds to wait; 0 for none. It is also sent as
 	// Retry-After.
 	RetryAfter int
+	// ReadAgain is when the client's document, of which a copy was used, is
+	// fetched again; zero says nothing. Shown to the minute.
+	ReadAgain time.Time
 }
 
 // Error writes an error page.

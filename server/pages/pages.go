@@ -17,9 +17,11 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,9 +36,45 @@ type Config struct {
 	// Title is the name of this server at the head of every page and in the
 	// window title; default "Guestlist".
 	Title string
-	// Help tells a person whom to ask, as plain text at the foot of every page;
-	// empty for none.
-	Help string
+	// Ask names whom a person asks for help, as plain text of at most MaxAsk
+	// bytes; empty for nobody. It stands at the foot of every page, and in the
+	// text of pages that refuse.
+	Ask string
+	// AskURL leads from pages that refuse to whoever Ask names: an https or
+	// mailto URL, or empty.
+	AskURL string
+}
+
+// MaxAsk is the most bytes that Config.Ask has.
+const MaxAsk = 200
+
+// check holds the bounds of a Config.
+func (c Config) check() error {
+	switch {
+	case len(c.Ask) > MaxAsk:
+		return fmt.Errorf("whom to ask has %d bytes, at most %d are shown", len(c.Ask), MaxAsk)
+	case c.AskURL != "" && c.Ask == "":
+		return errors.New("there is a link and nobody to ask")
+	case c.AskURL != "":
+		return CheckAskURL(c.AskURL)
+	}
+	return nil
+}
+
+// CheckAskURL refuses what may not be the link to whoever is asked: anything
+// but an https URL with a host or a mailto URL with an address, of at most
+// 1000 printable ASCII characters.
+func CheckAskURL(link string) error {
+	u, err := url.Parse(link)
+	switch {
+	case err != nil || len(link) > 1000 || ascii(link) != link:
+		return errors.New("it is not a URL of at most 1000 ASCII characters")
+	case u.Scheme == "https" && u.Host != "" && u.User == nil:
+		return nil
+	case u.Scheme == "mailto" && strings.Contains(u.Opaque, "@"):
+		return nil
+	}
+	return errors.New("it is neither an https URL nor mailto: with an address")
 }
 
 // Pages writes pages. It does not change after New and may be used by any
@@ -47,10 +85,13 @@ type Pages struct {
 	buffers   *sync.Pool // of *bytes.Buffer
 }
 
-// New parses the embedded templates.
+// New checks cfg and parses the embedded templates.
 func New(cfg Config) (*Pages, error) {
 	if cfg.Title == "" {
 		cfg.Title = "Guestlist"
+	}
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
 	}
 	style, err := files.ReadFile("templates/style.css")
 	if err != nil {
@@ -98,7 +139,7 @@ func layout(cfg Config, style []byte) (string, error) {
 		return "", fmt.Errorf("parse the frame of the pages: %w", err)
 	}
 	var out strings.Builder
-	err = t.Execute(&out, map[string]string{"Brand": literal(cfg.Title), "Help": literal(cfg.Help), "Style": string(style)})
+	err = t.Execute(&out, map[string]string{"Brand": literal(cfg.Title), "Ask": literal(cfg.Ask), "AskURL": literal(cfg.AskURL), "Style": string(style)})
 	return out.String(), err
 }
 

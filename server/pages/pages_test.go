@@ -164,6 +164,10 @@ func allPages() []pageCase {
 			p.Error(w, pages.Error{Status: 400, RequestID: firstRequest, PublicReason: "client_not_admitted", Title: "This client was not admitted",
 				Text: "The server does not let this client in.", UserMessage: "Ask <it@corp.example> for access.", HelpURL: "/help/client_not_admitted"})
 		}, 400},
+		{"error_G-27_read_again", func(p *pages.Pages, w *rec) {
+			p.Error(w, pages.Error{Status: 400, RequestID: firstRequest, PublicReason: "request_invalid", Title: "The request is not valid",
+				ReadAgain: time.Date(2026, 11, 24, 23, 30, 0, 0, time.FixedZone("", -2*3600))})
+		}, 400},
 		{"error_try_later", func(p *pages.Pages, w *rec) {
 			p.Error(w, pages.Error{Status: 429, PublicReason: "try_later", RetryAfter: 600})
 		}, 429},
@@ -181,7 +185,7 @@ func allPages() []pageCase {
 func render(t testing.TB, c pageCase) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
-	c.write(newPages(t, pages.Config{Help: "Questions? Call the <service desk>."}), w)
+	c.write(newPages(t, pages.Config{Ask: "the <service desk> {{.}}", AskURL: "https://desk.example/ask?a=1&b=%22"}), w)
 	return w
 }
 
@@ -326,8 +330,8 @@ func TestStatus(t *testing.T) {
 
 func TestTitleAndHelpOfTheServer(t *testing.T) {
 	w := httptest.NewRecorder()
-	newPages(t, pages.Config{Title: "Corp <Sign-in>", Help: "Call 1234."}).Message(w, pages.Message{Title: "Signed out"})
-	for _, want := range []string{"<title>Signed out – Corp &lt;Sign-in&gt;</title>", `<p class="brand">Corp &lt;Sign-in&gt;</p>`, "Call 1234."} {
+	newPages(t, pages.Config{Title: "Corp <Sign-in>", Ask: "extension 1234"}).Message(w, pages.Message{Title: "Signed out"})
+	for _, want := range []string{"<title>Signed out – Corp &lt;Sign-in&gt;</title>", `<p class="brand">Corp &lt;Sign-in&gt;</p>`, "Questions? Ask <bdi>extension 1234</bdi>."} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("page does not contain %q", want)
 		}
@@ -348,5 +352,64 @@ func TestHelpURLCannotRunScript(t *testing.T) {
 	newPages(t, pages.Config{}).Error(w, pages.Error{HelpURL: "javascript:alert(1)"})
 	if strings.Contains(w.Body.String(), "javascript:") {
 		t.Error("the page has a javascript: link")
+	}
+}
+
+// Whom to ask is bounded, and its link leads to the web or to mail.
+func TestAskBounds(t *testing.T) {
+	for _, tt := range []struct {
+		ask, url, want string
+	}{
+		{"the identity team", "", ""},
+		{"the identity team", "https://help.corp.example/ask", ""},
+		{"the identity team", "mailto:iam@corp.example?subject=Guestlist", ""},
+		{strings.Repeat("a", pages.MaxAsk), "", ""},
+		{strings.Repeat("a", pages.MaxAsk+1), "", "has 201 bytes"},
+		{"", "https://help.corp.example/", "nobody to ask"},
+		{"us", "http://help.corp.example/", "neither an https URL"},
+		{"us", "javascript:alert(1)", "neither an https URL"},
+		{"us", "JavaScript:alert(1)", "neither an https URL"},
+		{"us", "data:text/html,x", "neither an https URL"},
+		{"us", "//help.corp.example/", "neither an https URL"},
+		{"us", "https:help.corp.example", "neither an https URL"},
+		{"us", "https://me@help.corp.example/", "neither an https URL"},
+		{"us", "mailto:nobody", "neither an https URL"},
+		{"us", "https://help.corp.example/\u202e", "not a URL"},
+		{"us", " https://help.corp.example/", "not a URL"},
+		{"us", "https://help.corp.example/" + strings.Repeat("a", 1000), "not a URL"},
+	} {
+		_, err := pages.New(pages.Config{Ask: tt.ask, AskURL: tt.url})
+		if (tt.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("New(%.40q, %.60q) = %v, want %q", tt.ask, tt.url, err, tt.want)
+		}
+	}
+}
+
+// A person who is refused is told whom to ask and what to say, whether or not
+// somebody is named, and a help page says it too.
+func TestAskOnRefusals(t *testing.T) {
+	for _, tt := range []struct {
+		cfg       pages.Config
+		ask, link string
+	}{
+		{pages.Config{}, "", ""},
+		{pages.Config{Ask: "the identity team"}, "the identity team", ""},
+		{pages.Config{Ask: "the identity team", AskURL: "mailto:iam@corp.example"}, "the identity team", `href="mailto:iam@corp.example"`},
+	} {
+		p, refused, help := newPages(t, tt.cfg), httptest.NewRecorder(), httptest.NewRecorder()
+		p.Error(refused, pages.Error{Status: 403, RequestID: firstRequest})
+		p.Help(help, pages.Help{Reason: "client_not_admitted"})
+		for name, w := range map[string]*httptest.ResponseRecorder{"error": refused, "help": help} {
+			got := strings.Join(marked(parse(t, w.Body.String()), "ask"), "|")
+			if !strings.Contains(got, tt.ask) || (got == "") != (tt.ask == "") || !strings.Contains(w.Body.String(), tt.link) {
+				t.Errorf("%+v: the %s page says %q, want %q and %q", tt.cfg, name, got, tt.ask, tt.link)
+			}
+			if (name == "error" && tt.ask != "") != strings.Contains(got, firstRequest) {
+				t.Errorf("%+v: the %s page says %q; the request id belongs to refusals", tt.cfg, name, got)
+			}
+		}
+		if tt.ask == "" && !strings.Contains(refused.Body.String(), "name the request ID at the foot") {
+			t.Error("without anybody to ask, the page does not say what to do with the request id")
+		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // TestSecurityDigest: what a consent rests on changes the digest, what is
-// only seen or only written differently does not.
+// only seen or only written differently does not (Q2).
 func TestSecurityDigest(t *testing.T) {
 	scope := func(s string) *string { return &s }
 	good := func() cimd.Document {

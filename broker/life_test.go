@@ -121,6 +121,7 @@ func TestRefetchNeverShortensALifeThatGrantsMadeLonger(t *testing.T) {
 	}
 }
 
+// TestChangedDocument is A10: which members changed is told to policy and kept.
 func TestChangedDocument(t *testing.T) {
 	w := newWorld(t)
 	w.mustAdmit()

@@ -169,7 +169,7 @@ func TestIdentifierWithQueryNeedsSettings(t *testing.T) {
 		url, document  broker.Reason
 	}{
 		{"silent", `settings := {}`, broker.ReasonQueryNotAllowed, broker.ReasonQueryNotAllowed},
-		{"allowed", `settings := {"document": {"allow_query": true}}`, "", ""},
+		{"Q15 allowed", `settings := {"document": {"allow_query": true}}`, "", ""},
 		{"computed from the request", "settings := {\"document\": {\"allow_query\": _ok}}\n\n_ok := input.client.query == \"v=2\"", broker.ReasonQueryNotAllowed, broker.ReasonQueryNotAllowed},
 		{"known with the document", "settings := {\"document\": {\"allow_query\": _ok}}\n\n_ok := input.published == {\"x\": 1}", "", broker.ReasonQueryNotAllowed},
 	} {

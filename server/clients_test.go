@@ -72,7 +72,7 @@ func TestB35FetchFailuresLookAlike(t *testing.T) {
 }
 
 // TestB25OneFetchPerRefusal: no retry multiplies what a stranger makes this
-// server send, and from the second refusal on a request costs none.
+// server send, and from the second refusal on a request costs none (Q9).
 func TestB25OneFetchPerRefusal(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})
@@ -91,7 +91,7 @@ func TestB25OneFetchPerRefusal(t *testing.T) {
 		}
 		wantRecord(t, s, p, broker.ReasonFetchPaced)
 	}
-	// A document that came and is invalid can be mended and tried at once.
+	// SN-07: a document that came and is invalid can be mended and tried at once.
 	s.Docs.Set(docHost+"/mended", servertest.Answer{Body: "{}"})
 	for range 4 {
 		wantRecord(t, s, s.Browser().Authorize(s.Request(docHost+"/mended", nil)), broker.ReasonDocumentNoClientID)

@@ -45,7 +45,8 @@ func TestA12ConsentContent(t *testing.T) {
 }
 
 // TestB34ConsentText: what a client chose for itself comes after its host and
-// cannot push it away, dress up as it, or become markup.
+// cannot push it away, dress up as it, or become markup. A service that hosts
+// the documents of many is seen by its host, not by the names in them (A14).
 func TestB34ConsentText(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})

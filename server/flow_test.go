@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"guestlist/broker"
 	"guestlist/server/servertest"
 	"guestlist/store"
 )
@@ -36,6 +37,11 @@ func TestOnePath(t *testing.T) {
 	if err != nil || !found || !row.ExpiresAt.After(s.Clock.Now()) {
 		t.Fatalf("client before sign-in: found=%v expires=%v err=%v", found, row.ExpiresAt, err)
 	}
+	// A5: the row says how it came to be known.
+	if row.Registration != broker.RegistrationCIMD {
+		t.Errorf("registration = %q, want %q", row.Registration, broker.RegistrationCIMD)
+	}
+	// F7, SN-02: what is fresh is not fetched.
 	count("warm authorize", 0, 0, func() { p = b.Authorize(s.Request(client, nil)) })
 	count("sign-in", 1, 0, func() { p = b.SignIn(p, servertest.Person) })
 	count("consent", 1, 0, func() { p = b.Submit(p, "decision", map[string][]string{"decision": {"allow"}}) })

@@ -58,7 +58,7 @@ settings := {"scopes": {"ceiling": ["mcp:read"], "default": ["mcp:read"]}}
 const docHost = "https://client.example.com"
 
 // TestTrap10ErrorsBeforeTheRedirectArePages walks every refusal that must not
-// leave this server (M26, X5, A13, F4 to F15): the client is not admitted, its
+// leave this server (M26, X5, A13, Q14, B15): the client is not admitted, its
 // document is not in hand, or the redirect URI is not one of it.
 func TestTrap10ErrorsBeforeTheRedirectArePages(t *testing.T) {
 	t.Parallel()
@@ -81,15 +81,15 @@ func TestTrap10ErrorsBeforeTheRedirectArePages(t *testing.T) {
 		{"U2 client_id with userinfo", "https://a@client.example.com/x", nil, nil, 400, broker.ReasonClientIDMalformed, 0},
 		{"opaque client_id", "s6BhdRkqt3", nil, nil, 400, broker.ReasonClientIDUnknown, 0},
 		{"U1 http client_id", "http://client.example.com/x", nil, nil, 400, broker.ReasonClientIDMalformed, 0},
-		{"U6 query not allowed", id("query?v=1"), nil, nil, 403, broker.ReasonQueryNotAllowed, 0},
+		{"U6 Q15 query not allowed", id("query?v=1"), nil, nil, 403, broker.ReasonQueryNotAllowed, 0},
 		{"no policy matched", "https://stranger.example.net/x", nil, nil, 403, broker.ReasonNoPolicyMatched, 0},
 		{"policy denied", id("denied"), nil, nil, 403, broker.ReasonPolicyDenied, 0},
 		{"policy error", id("broken"), nil, nil, 403, broker.ReasonPolicyError, 0},
 		{"F11 address blocked", "https://other.example.org/x", nil, nil, 400, broker.ReasonFetchBlockedAddress, 0},
 		{"no address", "https://no.example.org/x", nil, nil, 400, broker.ReasonFetchDNS, 0},
 		{"nothing listens", "https://closed.example.org/x", nil, nil, 400, broker.ReasonFetchConnect, 0},
-		{"F4 404", id("absent"), nil, nil, 400, broker.ReasonFetchStatus, 1},
-		{"F5 redirect", id("moved"), answer(s, servertest.Answer{Status: 302, Header: map[string]string{"Location": docHost + "/x"}}), nil, 400, broker.ReasonFetchRedirect, 1},
+		{"F4 D4 404", id("absent"), nil, nil, 400, broker.ReasonFetchStatus, 1},
+		{"F5 Q12 redirect", id("moved"), answer(s, servertest.Answer{Status: 302, Header: map[string]string{"Location": docHost + "/x"}}), nil, 400, broker.ReasonFetchRedirect, 1},
 		{"F15 too large", id("large"), answer(s, servertest.Answer{Body: string(make([]byte, 6000))}), nil, 400, broker.ReasonFetchTooLarge, 1},
 		{"D5 html", id("html"), answer(s, servertest.Answer{Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>"}), nil, 400, broker.ReasonFetchContentType, 1},
 		{"D1 not JSON", id("text"), answer(s, servertest.Answer{Body: "{"}), nil, 400, broker.ReasonDocumentNotJSON, 1},
@@ -97,14 +97,14 @@ func TestTrap10ErrorsBeforeTheRedirectArePages(t *testing.T) {
 		{"D8 secret", id("secret"), members(s, "client_secret", ""), nil, 400, broker.ReasonDocumentSecret, 1},
 		{"D17 no method left", id("keyed"), members(s, "token_endpoint_auth_method", "tls_client_auth"), nil, 400, broker.ReasonDocumentAuthMethod, 1},
 		{"Q1 no grant type left", id("implicit"), members(s, "grant_types", []string{"implicit"}), nil, 400, broker.ReasonDocumentNothingUsable, 1},
-		{"M11 no redirect URIs", id("nowhere"), members(s, "redirect_uris", []string{}), nil, 400, broker.ReasonDocumentRedirects, 1},
+		{"M11 B41 SN-11 no redirect URIs", id("nowhere"), members(s, "redirect_uris", []string{}), nil, 400, broker.ReasonDocumentRedirects, 1},
 		{"Trap24 javascript redirect", id("script"), members(s, "redirect_uris", []string{"javascript:alert(1)"}), url.Values{"redirect_uri": {"javascript:alert(1)"}}, 400, broker.ReasonDocumentRedirects, 1},
 		{"M24 http redirect to another machine", id("http"), members(s, "redirect_uris", []string{"http://client.example.com/cb"}), nil, 400, broker.ReasonDocumentRedirects, 1},
 		{"DPoP demanded", id("dpop"), members(s, "dpop_bound_access_tokens", true), nil, 400, broker.ReasonDocumentDemands, 1},
-		{"M12 redirect_uri not registered", id("ok1"), members(s), url.Values{"redirect_uri": {"https://evil.example/cb"}}, 400, broker.ReasonRedirectMismatch, 1},
+		{"M12 SN-11 redirect_uri not registered", id("ok1"), members(s), url.Values{"redirect_uri": {"https://evil.example/cb"}}, 400, broker.ReasonRedirectMismatch, 1},
 		{"redirect_uri missing, two registered", id("ok2"), members(s), url.Values{"redirect_uri": nil}, 400, broker.ReasonRedirectMismatch, 1},
 		{"Trap23 userinfo in redirect_uri", id("ok3"), members(s), url.Values{"redirect_uri": {"http://user@127.0.0.1:51234/callback"}}, 400, broker.ReasonRedirectMismatch, 1},
-		{"redirect_uri not allowed by settings", id("strict"), members(s), nil, 403, broker.ReasonRedirectNotAllowed, 1},
+		{"B15 A6 SN-12 redirect_uri not allowed by settings", id("strict"), members(s), nil, 403, broker.ReasonRedirectNotAllowed, 1},
 		{"M26 policy denies the document", id("named"), members(s, "client_name", "Forbidden"), nil, 403, broker.ReasonPolicyDenied, 1},
 		{"faults wait for the redirect URI", id("ok4"), members(s), url.Values{"redirect_uri": {"https://evil.example/cb"}, "response_type": {"token"}, "scope": {"nope"}}, 400, broker.ReasonRedirectMismatch, 1},
 	}
@@ -145,7 +145,8 @@ func members(s *servertest.Server, pairs ...any) func(string) {
 }
 
 // TestTrap09ErrorRedirects walks the faults that are told to the client, with
-// iss, state and the request id on each (X2, X10, X11, M15, M27).
+// iss, state and the request id on each (X2, X10, X11, M15, M27). Each is the
+// first request of a client that nobody knows (B15).
 func TestTrap09ErrorRedirects(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})

@@ -45,7 +45,9 @@ func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.R
 	req.RequestID = v.id
 	a, err := s.cfg.Broker.Admit(ctx, u, req)
 	v.recorded = err != nil // an allow has its record, but what goes wrong behind it has none yet
-	v.client = bounded(req.ClientID, 300)
+	if r := broker.ReasonOf(err); err == nil || r != broker.ReasonClientIDMalformed && r != broker.ReasonClientIDUnknown {
+		v.client = bounded(req.ClientID, 300) // what is no identifier may be anything, a password too
+	}
 	if err == nil {
 		v.outcome = "admitted"
 		if a.Reused {

@@ -264,7 +264,7 @@ func TestParseDocumentKeeps(t *testing.T) {
 		dropped []string
 	}{
 		{"RFC 7591 defaults", nil, "", base(func(*cimd.Document) {}), nil},
-		{"unknown profile is the strict one", nil, "other", base(func(*cimd.Document) {}), nil},
+		{"D6 unknown profile is the strict one", nil, "other", base(func(*cimd.Document) {}), nil},
 		{"B18 scope published", variant{"scope": `"a  b"`}, "", base(func(d *cimd.Document) { d.Scope = &scope }), nil},
 		{"scope empty is not absent", variant{"scope": `""`}, "", base(func(d *cimd.Document) { d.Scope = &none }), nil},
 		{"B34 name of 300 characters", variant{"client_name": `"` + long + `"`}, "", base(func(d *cimd.Document) { d.ClientName = long }), nil},
@@ -320,7 +320,7 @@ func TestParseDocumentKeeps(t *testing.T) {
 			}), []string{"jwks.keys[0]"}},
 		{"keys of no use to a public client", variant{"jwks": keySet(`{"kty":"XX"}`)}, "",
 			base(func(*cimd.Document) {}), []string{"jwks", "jwks.keys[0]"}},
-		{"cimd without a name", variant{"client_name": ``}, cimd.ProfileCIMD, base(func(d *cimd.Document) { d.ClientName = "" }), nil},
+		{"D6 cimd without a name", variant{"client_name": ``}, cimd.ProfileCIMD, base(func(d *cimd.Document) { d.ClientName = "" }), nil},
 		{"cimd with a blank name", variant{"client_name": `" "`}, cimd.ProfileCIMD, base(func(d *cimd.Document) { d.ClientName = "" }), []string{"client_name"}},
 		{"A2 cimd without redirects", variant{"redirect_uris": ``, "grant_types": `["authorization_code",` + exchange + `]`}, cimd.ProfileCIMD,
 			base(func(d *cimd.Document) {

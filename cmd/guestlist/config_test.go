@@ -332,8 +332,8 @@ func TestConfigWrong(t *testing.T) {
 		{"PF-15 ceiling below floor", "cache_floor: 0\n  cache_default: 10m\n  cache_ceiling: 1d", "cache_floor: 2h\n  cache_default: 2h\n§  cache_ceiling: 1h", "is less than cimd.cache_floor, which is 2h"},
 		{"PF-15 default above ceiling", "cache_default: 10m\n  cache_ceiling: 1d", "cache_default: 10m\n  cache_ceiling: 5m", "is not between"},
 		{"PF-15 default below floor", "cache_floor: 0\n  cache_default: 10m", "cache_floor: 11m\n§  cache_default: 10m", "is not between"},
-		{"PF-16 zero", "max_bytes: 5120", "max_bytes: 0", "is not from 1 to 65536 (PF-16)"},
-		{"PF-16 too many", "max_bytes: 5120", "max_bytes: 65537", "is not from 1 to 65536 (PF-16)"},
+		{"PF-16 Q17 zero", "max_bytes: 5120", "max_bytes: 0", "is not from 1 to 65536 (PF-16)"},
+		{"PF-16 Q17 too many", "max_bytes: 5120", "max_bytes: 65537", "is not from 1 to 65536 (PF-16)"},
 		{"PF-17 short", "timeout: 2s", "timeout: 99ms", "cimd.timeout: 99ms is too short (PF-17: 100ms to 30s)"},
 		{"PF-17 long", "timeout: 2s", "timeout: 31s", "cimd.timeout: 31s is more than 30s"},
 		{"budget zero (G-15)", "per_source: 10", "per_source: 0", "cimd.budgets.per_source: 0 is not from 1 to 1000000"},
@@ -370,7 +370,7 @@ func TestConfigWrong(t *testing.T) {
 		{"scope twice", "[mcp:read, mcp:write]", "[mcp:read, mcp:read]", `"mcp:read" is there twice`},
 		{"token format", "token_format: jwt", "token_format: paseto", `"paseto" is no token format`},
 		// host map
-		{"host map, not loopback", "  ca_file: ca.pem", "  insecure_host_map: {'docs.example:443': '127.0.0.1:1'}", "issuer and listen must both be on loopback"},
+		{"F12 B6 host map, not loopback", "  ca_file: ca.pem", "  insecure_host_map: {'docs.example:443': '127.0.0.1:1'}", "issuer and listen must both be on loopback"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if strings.Count(goodConfig, tt.old) != 1 {

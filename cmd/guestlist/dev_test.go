@@ -32,7 +32,8 @@ func marked(body, mark string) []string {
 }
 
 // TestDevLinkPlaysAWholeAdmission opens the link that serve --dev prints, as a
-// person would, and reads the last page.
+// person would, and reads the last page. It needs nothing but a temporary
+// file (CU-22).
 func TestDevLinkPlaysAWholeAdmission(t *testing.T) {
 	p, issuer, password, socket, link := devServer(t)
 	if strings.HasPrefix(link, "http://127.0.0.1") == strings.HasPrefix(issuer, "http://127.0.0.1") {

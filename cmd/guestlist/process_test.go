@@ -176,7 +176,7 @@ func (s *site) exchange(code string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// TestKillBetweenClientAndCode is PF-38: the client was created, the server
+// TestKillBetweenClientAndCode is PF-38, B17: the client was created, the server
 // is killed, and after a restart the flow goes on: the ticket, the session
 // and the code of before are still good, and nothing is fetched again.
 func TestKillBetweenClientAndCode(t *testing.T) {

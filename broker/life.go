@@ -136,6 +136,9 @@ func (c *call) stage(d Decision) {
 		FetchedAt: c.doc.fetchedAt, FreshUntil: c.doc.fetchedAt.Add(c.freshFor(d.Settings)),
 		Policy: d.Winner, Tags: d.Settings.Tags, Revision: c.out.Revision,
 	}
+	if c.live {
+		row.Keys, row.PendingKeys, row.KeysChangedAt = c.row.Keys, c.row.PendingKeys, c.row.KeysChangedAt
+	}
 	row.UsableUntil = row.FreshUntil.Add(d.Settings.Document.StaleIfError.Std())
 	row.ExpiresAt = c.expiry(row, d.Settings)
 	write, isNew := c.u.UpdateClient, !c.live

@@ -25,10 +25,15 @@ type Unit interface {
 	// the client has a row that this unit does not end.
 	CreateClient(c Client)
 	// UpdateClient replaces the row of the same incarnation. The commit
-	// fails with ErrConflict when that incarnation is gone or holds a
-	// document that was fetched later. An expiry that moved forward since
-	// the unit read the row is kept.
+	// fails with ErrConflict when that incarnation is gone, holds a document
+	// that was fetched later, or has other keys than when the unit read the
+	// row. An expiry that moved forward since then is kept.
 	UpdateClient(c Client)
+	// MoveKeys stores the Keys, PendingKeys and KeysChangedAt of c in the row
+	// of the same incarnation, and nothing else of c. The commit fails with
+	// ErrConflict when that incarnation is gone or has other keys than when
+	// the unit read the row.
+	MoveKeys(c Client)
 	// ClientCount returns how many clients have a row, expired ones included:
 	// in all, with that Domain, and of the one of these policies that has most
 	// among their Policy.

@@ -401,6 +401,14 @@ func (u *unit) UpdateClient(c broker.Client) {
 	u.stage("update", u.lives(c.ID, c.Incarnation), func() { u.w.rows[c.ID] = c })
 }
 
+func (u *unit) MoveKeys(c broker.Client) {
+	u.stage("keys", u.lives(c.ID, c.Incarnation), func() {
+		row := u.w.rows[c.ID]
+		row.Keys, row.PendingKeys, row.KeysChangedAt = c.Keys, c.PendingKeys, c.KeysChangedAt
+		u.w.rows[c.ID] = row
+	})
+}
+
 func (u *unit) EndClient(id string, incarnation uint64, at time.Time, reason broker.Reason) {
 	u.ends[incarnation] = true
 	u.stage("end", u.lives(id, incarnation), func() {

@@ -10,7 +10,7 @@
 //
 //   - Spend, SpendCode and SpendRefresh, first caller wins: losing one is
 //     broker.ErrSpent and final.
-//   - RequireEpoch, CapClients, CreateClient, UpdateClient, EndClient,
+//   - RequireEpoch, CapClients, CreateClient, UpdateClient, MoveKeys, EndClient,
 //     RequireClient, RequireGrant, BindGrant, RepeatRefresh, and the new row of PutCode, PutGrant,
 //     PutRefresh and PutAccess: losing one is broker.ErrConflict; the step is
 //     run again.
@@ -23,6 +23,11 @@
 // read through Client before it staged the update, the later of the stored
 // and the given one is kept. A unit that never read the client stores what it
 // is given.
+//
+// Keys that another unit moved after the unit read the client, by UpdateClient
+// or MoveKeys, make the unit's own UpdateClient and MoveKeys lose: neither
+// undoes what the other stored. A busy client, whose row is extended and
+// fetched anew all the time, does not make MoveKeys lose.
 //
 // A grant's end is the end of its token family, by the grant's row alone: who
 // reads a Refresh or an Access looks at the grant too, and who spends or

@@ -240,6 +240,7 @@ func (u *imagined) Client(context.Context, string) (broker.Client, bool, error) 
 }
 func (u *imagined) CreateClient(c broker.Client)                       { u.row = &c }
 func (u *imagined) UpdateClient(c broker.Client)                       { u.row = &c }
+func (u *imagined) MoveKeys(c broker.Client)                           { u.row = &c }
 func (u *imagined) EndClient(string, uint64, time.Time, broker.Reason) { u.row = nil }
 func (u *imagined) CapClients(string, []string, broker.Caps)           {}
 func (u *imagined) ClientCount(context.Context, string, []string) (broker.Caps, error) {

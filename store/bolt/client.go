@@ -53,9 +53,9 @@ func (u *unit) Client(ctx context.Context, id string) (c broker.Client, ok bool,
 	})
 	if err == nil && ok {
 		if u.read == nil {
-			u.read = map[string]time.Time{}
+			u.read = map[string]broker.Client{}
 		}
-		u.read[id] = c.ExpiresAt
+		u.read[id] = c
 	}
 	return c, ok, err
 }
@@ -86,13 +86,14 @@ func (u *unit) CreateClient(c broker.Client) {
 }
 
 // UpdateClient stages a new row for a living incarnation. An expiry that
-// moved after the unit read it is not moved back, and a document is not
-// replaced by one that was fetched earlier.
+// moved after the unit read it is not moved back, a document is not replaced
+// by one that was fetched earlier, nor keys that moved after the unit read it.
 func (u *unit) UpdateClient(c broker.Client) {
 	key := []byte(c.ID)
 	raw := u.freeze(clientBucket, key, c)
 	read, known := u.read[c.ID]
 	check := notOlder(c)
+	u.require(u.keysStand(c.ID))
 	u.stage(check, func(t *txn) error {
 		// Once more: the same unit may have ended it.
 		if err := check(t); err != nil {
@@ -111,7 +112,7 @@ func (u *unit) UpdateClient(c broker.Client) {
 		if err := t.put(clientBucket, key, raw); err != nil {
 			return err
 		}
-		if !known || now.ExpiresAt.Equal(read) {
+		if !known || now.ExpiresAt.Equal(read.ExpiresAt) {
 			return nil
 		}
 		return t.extend(c.ID, c.Incarnation, now.ExpiresAt)

@@ -3,7 +3,6 @@ package bolt
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
@@ -22,10 +21,10 @@ type op struct {
 type unit struct {
 	s      *Store
 	ops    []op
-	writes int                  // staged effects
-	ends   []incarnation        // what EndClient staged
-	read   map[string]time.Time // expiry of each client, as Client last returned it
-	err    error                // a row that cannot be encoded
+	writes int                      // staged effects
+	ends   []incarnation            // what EndClient staged
+	read   map[string]broker.Client // each client as Client last returned it
+	err    error                    // a row that cannot be encoded
 	used   atomic.Bool
 }
 

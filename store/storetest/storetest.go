@@ -58,6 +58,8 @@ func suite() []conformance {
 		{"client rows: ended and created in one unit", clientReplaced},
 		{"client rows: extension is a maximum", clientExtended},
 		{"client rows: an update does not undo an extension", clientUpdateExtended},
+		{"client rows: keys move alone and are not undone (G-09)", clientKeys},
+		{"client rows: 20 movers of a client's keys (G-09)", clientKeysRace},
 		{"epoch and revision", epoch},
 		{"epoch: a conflict is run again", epochRerun},
 		{"epoch: no commit decided under an older one", epochRace},

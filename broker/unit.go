@@ -64,8 +64,9 @@ type Unit interface {
 	// DropPin deletes a pin and raises the epoch; an absent one changes nothing
 	// else.
 	DropPin(id string)
-	// PutVersion adds a document to a client's history. How many are kept of
-	// one client, and of one day, is bounded: beyond it the oldest goes.
+	// PutVersion adds a document to a client's history. One with the SHA256 of
+	// the newest is not kept again, one beyond the bound of a UTC day is not
+	// kept; beyond the bound of a client the oldest goes.
 	PutVersion(v Version)
 	// Append stages a decision record.
 	Append(r decisionlog.Record)

@@ -18,7 +18,7 @@ func TestSweepEndsClientsNobodyMeets(t *testing.T) {
 	s.Browser().Authorize(s.Request(client, nil))
 	sweep := func() int {
 		t.Helper()
-		rows, err := s.Store.Clients(t.Context(), store.ClientQuery{})
+		rows, err := s.Store.Expired(t.Context(), s.Clock.Now(), 500)
 		check(t, err)
 		u := s.Store.Begin()
 		n, err := s.Broker.Sweep(t.Context(), u, rows)

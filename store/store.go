@@ -56,6 +56,16 @@ var ErrUnavailable = errors.New("store unavailable")
 // GrantKept is how long a grant can be looked at after its life.
 const GrantKept = 30 * 24 * time.Hour
 
+// Bounds of the history of a client's document. What was seen beyond
+// VersionsPerDay on one UTC day is not kept; beyond VersionsPerClient the
+// oldest goes. VersionsKept is how long the history of a client can be looked
+// at after the client ended; where it has a row again, or a pin, it stays.
+const (
+	VersionsPerClient = 50
+	VersionsPerDay    = 10
+	VersionsKept      = 90 * 24 * time.Hour
+)
+
 // Store keeps the state of one server, or of several that share it.
 type Store interface {
 	// Begin starts a unit of work. It costs nothing and needs no end.
@@ -65,6 +75,10 @@ type Store interface {
 	Commit(ctx context.Context, u Unit) error
 	// Clients lists client rows in the order of their identifiers.
 	Clients(ctx context.Context, q ClientQuery) ([]broker.Client, error)
+	// Expired lists up to max clients whose life is over at now, the earliest
+	// end first. A call that finds none costs next to nothing, however many
+	// clients there are. With an error it returns what could be read.
+	Expired(ctx context.Context, now time.Time, max int) ([]broker.Client, error)
 	// Records lists sealed decision records.
 	Records(ctx context.Context, q RecordQuery) ([]decisionlog.Sealed, error)
 	// LiveGrants returns how many grants of one life of a client have not
@@ -85,7 +99,8 @@ type Store interface {
 	// whose keeping time is over at now, and says how many: a session, a mark
 	// and an access token at their end, a code and a refresh token at
 	// KeepUntil, a grant GrantKept after it ended or, when it never ended,
-	// expired. Clients are not swept.
+	// expired. The versions of one client count as one row. Clients are not
+	// swept: see Expired.
 	Sweep(ctx context.Context, now time.Time, max int) (int, error)
 	// Healthy returns nil when the last commit took effect, else why not.
 	Healthy() error

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"guestlist/broker"
-	"guestlist/store"
 )
 
 // sweepEvery is how often what nobody will meet again is deleted, sweepAtMost
@@ -39,25 +38,25 @@ func (a *app) sweep(ctx context.Context) {
 	}
 }
 
-// sweepClients ends expired clients, a page of rows in one commit. A page that
+// sweepClients ends clients whose life is over, so many in one commit. What
 // moved meanwhile is left to the next round.
 func (a *app) sweepClients(ctx context.Context) error {
-	for after := ""; ; {
-		rows, err := a.store.Clients(ctx, store.ClientQuery{After: after, Limit: sweepAtMost})
-		if err != nil || len(rows) == 0 {
-			return err
+	for {
+		// A damaged row does not keep the others alive.
+		rows, damage := a.store.Expired(ctx, time.Now(), sweepAtMost)
+		if len(rows) == 0 {
+			return damage
 		}
-		after = rows[len(rows)-1].ID
 		u := a.store.Begin()
 		n, err := a.broker.Sweep(ctx, u, rows)
-		if err != nil {
-			return err
+		if err == nil && n > 0 {
+			err = a.store.Commit(ctx, u)
 		}
-		if n == 0 {
-			continue
-		}
-		if err := a.store.Commit(ctx, u); err != nil && !errors.Is(err, broker.ErrConflict) {
-			return err
+		switch {
+		case errors.Is(err, broker.ErrConflict):
+			return damage
+		case err != nil || n < sweepAtMost:
+			return errors.Join(err, damage)
 		}
 	}
 }

@@ -12,14 +12,41 @@ import (
 	"guestlist/store"
 )
 
-// defaultLimit is what a zero Limit of a query means.
-const defaultLimit = 1000
+// clientRow is a client as it is stored: its document lies apart, under the
+// hash that Published holds here.
+type clientRow struct {
+	broker.Client
+	Published []byte `json:"published,omitempty"` // SHA-256; empty: no document
+}
 
-// life is the part of a client row that preconditions look at.
+// splitClient parts a client from its document.
+func splitClient(c broker.Client) (row clientRow, body []byte) {
+	row, body = clientRow{Client: c, Published: bodySum(c.Published)}, c.Published
+	row.Client.Published = nil
+	return row, body
+}
+
+// client returns a client with its document.
+func (v view) client(id []byte) (broker.Client, bool, error) {
+	row, ok, err := load[clientRow](v, clientBucket, id)
+	if err != nil || !ok {
+		return broker.Client{}, false, err
+	}
+	row.Client.Published, err = v.body(row.Published)
+	if err != nil {
+		return broker.Client{}, false, err
+	}
+	return row.Client, true, nil
+}
+
+// life is the part of a client row that preconditions and indexes look at.
 type life struct {
-	Incarnation uint64   `json:"incarnation"`
-	Domain      string   `json:"domain"`
-	Policy      []string `json:"policy"`
+	Incarnation uint64    `json:"incarnation"`
+	Domain      string    `json:"domain"`
+	Policy      []string  `json:"policy"`
+	FetchedAt   time.Time `json:"fetched_at"`
+	ExpiresAt   time.Time `json:"expires_at"`
+	Published   []byte    `json:"published"` // as in clientRow
 }
 
 // lives reports which incarnation of the client there is now.
@@ -67,7 +94,9 @@ func (u *unit) RequireClient(id string, incarnation uint64) {
 
 // CreateClient stages a new row.
 func (u *unit) CreateClient(c broker.Client) {
-	raw := u.freeze(clientBucket, []byte(c.ID), c)
+	row, body := splitClient(c)
+	body = bytes.Clone(body)
+	raw := u.freeze(clientBucket, []byte(c.ID), row)
 	u.stage(func(t *txn) error {
 		now, ok, err := t.lives(c.ID)
 		if err == nil && ok && !slices.Contains(u.ends, incarnation{c.ID, now}) {
@@ -75,14 +104,33 @@ func (u *unit) CreateClient(c broker.Client) {
 		}
 		return err
 	}, func(t *txn) error {
-		if err := t.uncount(c.ID); err != nil {
+		// Replaced where the unit ends the former one later.
+		if err := t.dropClient(c.ID); err != nil {
 			return err
 		}
-		if err := t.count(c.Domain, c.Policy, 1); err != nil {
-			return err
-		}
-		return t.put(clientBucket, []byte(c.ID), raw)
+		return errors.Join(t.enterClient(row, body), t.put(clientBucket, []byte(c.ID), raw))
 	})
+}
+
+// enterClient counts a client, indexes it and keeps its document.
+func (t *txn) enterClient(row clientRow, body []byte) error {
+	return errors.Join(
+		t.count(row.Domain, row.Policy, 1), t.hold(row.Published, body),
+		t.put(clientEndBucket, clientEndKey(row.ID, row.ExpiresAt)),
+	)
+}
+
+// dropClient undoes enterClient and deletes the row; an absent one changes
+// nothing.
+func (t *txn) dropClient(id string) error {
+	row, ok, err := load[life](t.view, clientBucket, []byte(id))
+	if err != nil || !ok {
+		return err
+	}
+	return errors.Join(
+		t.count(row.Domain, row.Policy, -1), t.release(row.Published),
+		t.del(clientEndBucket, clientEndKey(id, row.ExpiresAt)), t.del(clientBucket, []byte(id)),
+	)
 }
 
 // UpdateClient stages a new row for a living incarnation. An expiry that
@@ -90,7 +138,9 @@ func (u *unit) CreateClient(c broker.Client) {
 // by one that was fetched earlier, nor keys that moved after the unit read it.
 func (u *unit) UpdateClient(c broker.Client) {
 	key := []byte(c.ID)
-	raw := u.freeze(clientBucket, key, c)
+	row, body := splitClient(c)
+	body = bytes.Clone(body)
+	raw := u.freeze(clientBucket, key, row)
 	read, known := u.read[c.ID]
 	check := notOlder(c)
 	u.require(u.keysStand(c.ID))
@@ -99,17 +149,11 @@ func (u *unit) UpdateClient(c broker.Client) {
 		if err := check(t); err != nil {
 			return err
 		}
-		now, _, err := load[broker.Client](t.view, clientBucket, key)
+		now, _, err := load[life](t.view, clientBucket, key)
 		if err != nil {
 			return err
 		}
-		if now.Domain != c.Domain || !slices.Equal(now.Policy, c.Policy) {
-			err = errors.Join(t.count(now.Domain, now.Policy, -1), t.count(c.Domain, c.Policy, 1))
-		}
-		if err != nil {
-			return err
-		}
-		if err := t.put(clientBucket, key, raw); err != nil {
+		if err := errors.Join(t.moveClient(now, row, body), t.put(clientBucket, key, raw)); err != nil {
 			return err
 		}
 		if !known || now.ExpiresAt.Equal(read.ExpiresAt) {
@@ -117,6 +161,21 @@ func (u *unit) UpdateClient(c broker.Client) {
 		}
 		return t.extend(c.ID, c.Incarnation, now.ExpiresAt)
 	})
+}
+
+// moveClient brings counts, index and document from a former row to its
+// successor.
+func (t *txn) moveClient(was life, row clientRow, body []byte) (err error) {
+	if was.Domain != row.Domain || !slices.Equal(was.Policy, row.Policy) {
+		err = errors.Join(t.count(was.Domain, was.Policy, -1), t.count(row.Domain, row.Policy, 1))
+	}
+	if !bytes.Equal(was.Published, row.Published) {
+		err = errors.Join(err, t.hold(row.Published, body), t.release(was.Published))
+	}
+	if !was.ExpiresAt.Equal(row.ExpiresAt) {
+		err = errors.Join(err, t.del(clientEndBucket, clientEndKey(row.ID, was.ExpiresAt)), t.put(clientEndBucket, clientEndKey(row.ID, row.ExpiresAt)))
+	}
+	return err
 }
 
 // notOlder holds unless the incarnation is gone or has a document that was
@@ -127,7 +186,7 @@ func notOlder(c broker.Client) func(*txn) error {
 		if err := lives(t); err != nil {
 			return err
 		}
-		now, _, err := load[broker.Client](t.view, clientBucket, []byte(c.ID))
+		now, _, err := load[life](t.view, clientBucket, []byte(c.ID))
 		if err == nil && now.FetchedAt.After(c.FetchedAt) {
 			err = fmt.Errorf("%w: client %.200q holds a document fetched later", broker.ErrConflict, c.ID)
 		}
@@ -144,7 +203,7 @@ func (u *unit) EndClient(id string, number uint64, at time.Time, reason broker.R
 			return err
 		}
 		if ok && now == number {
-			if err := errors.Join(t.uncount(id), t.del(clientBucket, []byte(id))); err != nil {
+			if err := errors.Join(t.dropClient(id), t.keepVersions(id, at.Add(store.VersionsKept), false)); err != nil {
 				return err
 			}
 		}
@@ -159,42 +218,13 @@ func (u *unit) ExtendClient(id string, number uint64, until time.Time) {
 
 // extend moves the expiry of one incarnation forward, never back.
 func (t *txn) extend(id string, number uint64, until time.Time) error {
-	c, ok, err := load[broker.Client](t.view, clientBucket, []byte(id))
+	c, ok, err := load[clientRow](t.view, clientBucket, []byte(id))
 	if err != nil || !ok || c.Incarnation != number || !until.After(c.ExpiresAt) {
 		return err
 	}
+	if err := t.del(clientEndBucket, clientEndKey(id, c.ExpiresAt)); err != nil {
+		return err
+	}
 	c.ExpiresAt = until
-	return t.save(clientBucket, []byte(id), c)
-}
-
-// Clients lists client rows in the order of their identifiers.
-func (s *Store) Clients(ctx context.Context, q store.ClientQuery) ([]broker.Client, error) {
-	limit := q.Limit
-	if limit <= 0 {
-		limit = defaultLimit
-	}
-	var list []broker.Client
-	err := s.read(ctx, func(v view) error {
-		bk, err := v.bucket(clientBucket)
-		if err != nil {
-			return err
-		}
-		cur := bk.Cursor()
-		key, _ := cur.Seek([]byte(q.After))
-		if key != nil && bytes.Equal(key, []byte(q.After)) {
-			key, _ = cur.Next()
-		}
-		for ; key != nil && len(list) < limit; key, _ = cur.Next() {
-			c, _, err := load[broker.Client](v, clientBucket, key)
-			if err != nil {
-				return err
-			}
-			list = append(list, c)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return list, nil
+	return errors.Join(t.save(clientBucket, []byte(id), c), t.put(clientEndBucket, clientEndKey(id, until)))
 }

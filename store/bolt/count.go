@@ -54,15 +54,6 @@ func (t *txn) count(domain string, policies []string, by int) error {
 	return nil
 }
 
-// uncount takes the client's row, if there is one, out of the counts.
-func (t *txn) uncount(id string) error {
-	row, ok, err := load[life](t.view, clientBucket, []byte(id))
-	if err != nil || !ok {
-		return err
-	}
-	return t.count(row.Domain, row.Policy, -1)
-}
-
 // ClientCount returns how many clients have a row.
 func (u *unit) ClientCount(ctx context.Context, domain string, policies []string) (broker.Caps, error) {
 	var have broker.Caps

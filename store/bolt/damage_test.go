@@ -27,7 +27,10 @@ func furnished(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "store.db")
 	s := open(t, path)
 	u := s.Begin()
-	u.CreateClient(broker.Client{ID: "https://a.example/c", Incarnation: 1, ExpiresAt: at, Tags: []string{strings.Repeat("t", 200)}})
+	u.CreateClient(broker.Client{ID: "https://a.example/c", Incarnation: 1, ExpiresAt: at, Tags: []string{strings.Repeat("t", 200)}, Published: []byte("{\"a\":1}")})
+	u.PutVersion(broker.Version{ClientID: "https://a.example/c", SHA256: "a", Published: []byte("{\"b\":1}"), SeenAt: at})
+	u.PutPin(broker.Pin{ID: "https://a.example/p", Published: []byte("{}")})
+	u.PutBlock(broker.Block{Kind: broker.BlockHost, Value: "b.example"})
 	u.PutGrant(store.Grant{ID: "grant-1", ClientID: "https://a.example/c", Incarnation: 1, ExpiresAt: at})
 	u.PutCode(store.Code{Hash: "code-1", KeepUntil: at})
 	u.PutSession(store.Session{Hash: "session-1", ExpiresAt: at})
@@ -49,15 +52,25 @@ func furnished(t *testing.T) string {
 func reads(s *bolt.Store) map[string]func() error {
 	ctx := context.Background()
 	return map[string]func() error{
-		"clients":  func() error { _, _, err := s.Begin().Client(ctx, "https://a.example/c"); return err },
-		"grants":   func() error { _, _, err := s.Begin().Grant(ctx, "grant-1"); return err },
-		"codes":    func() error { _, _, err := s.Begin().Code(ctx, "code-1"); return err },
-		"sessions": func() error { _, _, err := s.Begin().Session(ctx, "session-1"); return err },
-		"refresh":  func() error { _, _, err := s.Begin().Refresh(ctx, "refresh-1"); return err },
-		"access":   func() error { _, _, err := s.Begin().Access(ctx, "access-1"); return err },
-		"spent":    func() error { _, err := s.Begin().Spent(ctx, store.SpendTicket, "ticket-1"); return err },
-		"cursors":  func() error { _, err := s.Begin().Cursor(ctx, "cursor-1"); return err },
-		"records":  func() error { _, err := s.Records(ctx, store.RecordQuery{}); return err },
+		"clients": func() error { _, _, err := s.Begin().Client(ctx, "https://a.example/c"); return err },
+		"bodies": func() error {
+			_, err := s.Versions(ctx, "https://a.example/c")
+			_, _, err2 := s.Begin().Client(ctx, "https://a.example/c")
+			return errors.Join(err, err2)
+		},
+		"versions":       func() error { _, err := s.Versions(ctx, "https://a.example/c"); return err },
+		"versions_kept":  func() error { _, err := s.Sweep(ctx, at.Add(store.VersionsKept), 100); return err },
+		"clients_by_end": func() error { _, err := s.Expired(ctx, at, 1); return err },
+		"pins":           func() error { _, err := s.Pins(ctx); return err },
+		"blocks":         func() error { _, err := s.Blocks(ctx); return err },
+		"grants":         func() error { _, _, err := s.Begin().Grant(ctx, "grant-1"); return err },
+		"codes":          func() error { _, _, err := s.Begin().Code(ctx, "code-1"); return err },
+		"sessions":       func() error { _, _, err := s.Begin().Session(ctx, "session-1"); return err },
+		"refresh":        func() error { _, _, err := s.Begin().Refresh(ctx, "refresh-1"); return err },
+		"access":         func() error { _, _, err := s.Begin().Access(ctx, "access-1"); return err },
+		"spent":          func() error { _, err := s.Begin().Spent(ctx, store.SpendTicket, "ticket-1"); return err },
+		"cursors":        func() error { _, err := s.Begin().Cursor(ctx, "cursor-1"); return err },
+		"records":        func() error { _, err := s.Records(ctx, store.RecordQuery{}); return err },
 		"records_decision": func() error {
 			_, err := s.Records(ctx, store.RecordQuery{DecisionID: "decision-1"})
 			return err

@@ -21,7 +21,7 @@ type decoded struct {
 
 	mu    sync.Mutex
 	rows  map[string]decodedRow
-	bytes int // of raw in rows, more when rows were replaced
+	bytes int // of raw and documents in rows, more when rows were replaced
 }
 
 type decodedRow struct {
@@ -64,16 +64,16 @@ func (d *decoded) client(v view, id string) (broker.Client, bool, error) {
 	if known.raw != nil && bytes.Equal(known.raw, raw) {
 		return known.row, true, nil
 	}
-	row, ok, err := load[broker.Client](v, clientBucket, key)
+	row, ok, err := v.client(key)
 	if err != nil || !ok {
 		return row, ok, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.rows == nil || d.bytes+len(raw) > maxDecoded {
+	if d.rows == nil || d.bytes+len(raw)+len(row.Published) > maxDecoded {
 		d.rows, d.bytes = map[string]decodedRow{}, 0
 	}
 	d.rows[id] = decodedRow{bytes.Clone(raw), row} // raw itself ends with the view
-	d.bytes += len(raw)
+	d.bytes += len(raw) + len(row.Published)
 	return row, true, nil
 }

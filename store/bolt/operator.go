@@ -53,49 +53,6 @@ func (u *unit) dropRaised(b bucket, key []byte) {
 	})
 }
 
-// versionKey orders the versions of one client by time.
-func versionKey(v broker.Version) []byte {
-	return append(lengthPrefixed(v.ClientID), timeKey(v.SeenAt)...)
-}
-
-// versionsMax is how many versions are kept of one client.
-const versionsMax = 50
-
-// PutVersion stages one more version of a client's document.
-func (u *unit) PutVersion(v broker.Version) {
-	key, prefix := versionKey(v), lengthPrefixed(v.ClientID)
-	raw := u.freeze(versionBucket, key, v)
-	u.stage(nil, func(t *txn) error {
-		if err := t.put(versionBucket, key, raw); err != nil {
-			return err
-		}
-		bk, err := t.bucket(versionBucket)
-		if err != nil {
-			return err
-		}
-		var keys [][]byte
-		cur := bk.Cursor()
-		for k, _ := cur.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = cur.Next() {
-			keys = append(keys, bytes.Clone(k))
-		}
-		for _, k := range keys[:max(0, len(keys)-versionsMax)] {
-			if err := t.del(versionBucket, k); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// Versions lists a client's documents, newest first.
-func (s *Store) Versions(ctx context.Context, clientID string) ([]broker.Version, error) {
-	rows, err := listed[broker.Version](ctx, s, versionBucket, lengthPrefixed(clientID))
-	for i, j := 0, len(rows)-1; i < j; i, j = i+1, j-1 {
-		rows[i], rows[j] = rows[j], rows[i]
-	}
-	return rows, err
-}
-
 // Blocks lists every block by kind and value.
 func (s *Store) Blocks(ctx context.Context) ([]broker.Block, error) {
 	return listed[broker.Block](ctx, s, blockBucket, nil)

@@ -21,6 +21,8 @@ const (
 	spentKind   = 'm'
 	refreshKind = 'r'
 	accessKind  = 'a'
+
+	versionsKind = 'v' // all versions of one client
 )
 
 func expiryKey(kind byte, key []byte, until time.Time) []byte {
@@ -117,6 +119,9 @@ func (w *sweep) due(t *txn) ([][]byte, error) {
 // remove deletes one row with its index entries.
 func (w *sweep) remove(t *txn, index []byte) error {
 	key := index[timeKeyLen+1:]
+	if index[timeKeyLen] == versionsKind {
+		return w.removeVersions(t, index, string(key))
+	}
 	b, ok := map[byte]bucket{
 		sessionKind: sessionBucket, codeKind: codeBucket, grantKind: grantBucket, spentKind: spentBucket,
 		refreshKind: refreshBucket, accessKind: accessBucket,
@@ -141,5 +146,18 @@ func (w *sweep) remove(t *txn, index []byte) error {
 		return err
 	}
 	w.deleted++
+	return t.del(expiryBucket, index)
+}
+
+// removeVersions deletes what is kept of a client that is gone.
+func (w *sweep) removeVersions(t *txn, index []byte, clientID string) error {
+	gone, err := t.sweepVersions(clientID, w.now)
+	if err != nil {
+		w.bad = append(w.bad, err)
+		return nil
+	}
+	if gone {
+		w.deleted++
+	}
 	return t.del(expiryBucket, index)
 }

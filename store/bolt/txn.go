@@ -14,7 +14,9 @@ type bucket string
 
 const (
 	metaBucket       bucket = "meta"              // rows format, state, probe
-	clientBucket     bucket = "clients"           // client identifier → broker.Client
+	clientBucket     bucket = "clients"           // client identifier → clientRow
+	clientEndBucket  bucket = "clients_by_end"    // time, client identifier
+	bodyBucket       bucket = "bodies"            // SHA-256 → how many rows refer to it, bytes
 	countBucket      bucket = "client_counts"     // allClients, registrable domain, or "=" and policy → countRow
 	grantBucket      bucket = "grants"            // grant id → store.Grant
 	liveGrantBucket  bucket = "grants_by_client"  // client, incarnation, grant id; grants that have not ended
@@ -27,7 +29,8 @@ const (
 	cursorBucket     bucket = "cursors"           // exporter → cursorRow
 	blockBucket      bucket = "blocks"            // kind, value → broker.Block
 	pinBucket        bucket = "pins"              // client identifier → broker.Pin
-	versionBucket    bucket = "versions"          // client identifier, time → broker.Version
+	versionBucket    bucket = "versions"          // client identifier, time, number → versionRow
+	keptBucket       bucket = "versions_kept"     // client identifier → keptRow
 	expiryBucket     bucket = "expiry"            // time, kind, key of the row to sweep
 	recordBucket     bucket = "records"           // sequence number → sealed record
 	byRequestBucket  bucket = "records_request"   // request id, sequence number
@@ -42,6 +45,7 @@ func buckets() []bucket {
 		metaBucket, clientBucket, grantBucket, liveGrantBucket, codeBucket, sessionBucket, spentBucket,
 		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, byClientBucket, byGrantBucket,
 		refreshBucket, accessBucket, grantListBucket, countBucket, blockBucket, pinBucket, versionBucket,
+		clientEndBucket, bodyBucket, keptBucket,
 	}
 }
 
@@ -134,6 +138,9 @@ func (t *txn) put(b bucket, key []byte, payload ...[]byte) error {
 		return err
 	}
 	t.wrote = true
+	if b == recordBucket {
+		bk.FillPercent = 1 // keys only grow: half a page would stay empty for ever
+	}
 	if err := bk.Put(key, seal(b, key, payload...)); err != nil {
 		return fmt.Errorf("%w: write bucket %s, key %s: %w", store.ErrUnavailable, b, quoted(string(key)), err)
 	}

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,17 +10,19 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"guestlist/broker"
 	"guestlist/store"
 )
 
 // required lists the buckets without which a file of that format is damaged.
 // Format 1 had neither tokens nor the list of grants, format 2 no counts of
-// clients, format 3 no blocks, pins and versions. The list and the counts can
-// be built from the rows at any time.
+// clients, format 3 no blocks, pins and versions, and each client's document
+// in its row. The list and the counts can be built from the rows at any time.
 func required(version int) []bucket {
+	since4 := []bucket{blockBucket, pinBucket, versionBucket, keptBucket, clientEndBucket, bodyBucket}
 	return slices.DeleteFunc(buckets(), func(b bucket) bool {
 		return b == grantListBucket || b == countBucket || version < 2 && (b == refreshBucket || b == accessBucket) ||
-			version < 4 && (b == blockBucket || b == pinBucket || b == versionBucket)
+			version < 4 && slices.Contains(since4, b)
 	})
 }
 
@@ -72,11 +75,38 @@ func renew(tx *bbolt.Tx) error {
 		return err
 	}
 	f, _, err := load[format](t.view, metaBucket, []byte(formatKey))
+	if err == nil && f.Format < 4 {
+		err = t.moveDocuments()
+	}
 	if err != nil {
 		return err
 	}
 	f.Format = fileVersion
 	return t.save(metaBucket, []byte(formatKey), f)
+}
+
+// moveDocuments takes the documents out of the rows of clients, and enters
+// the clients by their end.
+func (t *txn) moveDocuments() error {
+	bk, err := t.bucket(clientBucket)
+	if err != nil {
+		return err
+	}
+	var ids [][]byte // a bucket is not written to while it is walked
+	if err := bk.ForEach(func(key, _ []byte) error { ids = append(ids, bytes.Clone(key)); return nil }); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		c, _, err := load[broker.Client](t.view, clientBucket, id)
+		if err != nil {
+			return err
+		}
+		row, body := splitClient(c)
+		if err := errors.Join(t.hold(row.Published, body), t.save(clientBucket, id, row), t.put(clientEndBucket, clientEndKey(c.ID, c.ExpiresAt))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listGrants enters every grant in the list.

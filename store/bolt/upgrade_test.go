@@ -36,10 +36,37 @@ func former(t *testing.T, path string) {
 			}
 		}
 		return errors.Join(
-			tx.DeleteBucket([]byte("client_counts")), tx.DeleteBucket([]byte("refresh")), tx.DeleteBucket([]byte("access")), tx.DeleteBucket([]byte("grants_listed")),
+			inlined(tx), tx.DeleteBucket([]byte("client_counts")), tx.DeleteBucket([]byte("refresh")), tx.DeleteBucket([]byte("access")), tx.DeleteBucket([]byte("grants_listed")),
 			tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)),
 		)
 	})
+}
+
+// listedClients are the clients of listed, in the order of their ends.
+var listedClients = []broker.Client{
+	{ID: "https://b.example/", Incarnation: 3, Published: []byte(`{"b":1}`), ExpiresAt: at},
+	{ID: "https://a.example/1", Domain: "a.example", Incarnation: 1, Published: []byte(`{"a":1}`), ExpiresAt: at.Add(time.Hour)},
+	{ID: "https://a.example/2", Domain: "a.example", Incarnation: 2, Published: []byte(`{"a":1}`), ExpiresAt: at.Add(2 * time.Hour)},
+}
+
+// inlined makes the rows of listedClients what they were before format 4, and
+// deletes the buckets that came with it.
+func inlined(tx *bbolt.Tx) error {
+	for _, c := range listedClients {
+		row, err := json.Marshal(c)
+		if err == nil {
+			err = tx.Bucket([]byte("clients")).Put([]byte(c.ID), sealed("clients", c.ID, 1, row))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, b := range []string{"blocks", "pins", "versions", "versions_kept", "clients_by_end", "bodies"} {
+		if err := tx.DeleteBucket([]byte(b)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listed makes a closed store with grants and a summary.
@@ -52,9 +79,9 @@ func listed(t *testing.T) string {
 		u.PutGrant(store.Grant{ID: id, Subject: "alice", ClientID: "c", CreatedAt: at.Add(time.Duration(i)), ExpiresAt: at})
 	}
 	u.EndGrant("c", at, "gone")
-	u.CreateClient(broker.Client{ID: "https://a.example/1", Domain: "a.example", Incarnation: 1})
-	u.CreateClient(broker.Client{ID: "https://a.example/2", Domain: "a.example", Incarnation: 2})
-	u.CreateClient(broker.Client{ID: "https://b.example/", Incarnation: 3})
+	for _, c := range listedClients {
+		u.CreateClient(c)
+	}
 	u.Append(decisionlog.Record{DecisionID: "other", RequestID: "first", Timestamp: at})
 	u.Append(decisionlog.Record{DecisionID: "summary", RequestID: "first", LastRequestID: "last", Count: 2, Timestamp: at})
 	if err := errors.Join(s.Commit(t.Context(), u), s.Close()); err != nil {
@@ -96,19 +123,17 @@ func TestUpgrade(t *testing.T) {
 				t.Fatal(err)
 			}
 			edit(t, path, func(tx *bbolt.Tx) error {
-				return errors.Join(tx.DeleteBucket([]byte("client_counts")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
+				return errors.Join(inlined(tx), tx.DeleteBucket([]byte("client_counts")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
 			})
 		},
-		"without blocks, pins and versions (format 3)": func(t *testing.T, path string) {
+		"without blocks, pins and versions, with documents in the rows of clients (format 3)": func(t *testing.T, path string) {
 			raw, err := json.Marshal(map[string]any{"format": 3, "created": at})
 			if err != nil {
 				t.Fatal(err)
 			}
 			edit(t, path, func(tx *bbolt.Tx) error {
-				for _, b := range []string{"blocks", "pins", "versions"} {
-					if err := tx.DeleteBucket([]byte(b)); err != nil {
-						return err
-					}
+				if err := inlined(tx); err != nil {
+					return err
 				}
 				return tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw))
 			})
@@ -124,6 +149,10 @@ func TestUpgrade(t *testing.T) {
 			s := open(t, path)
 			if ids, seqs := found(t, s); !reflect.DeepEqual(ids, wantIDs) || !reflect.DeepEqual(seqs, wantSeqs) {
 				t.Errorf("grants %v, records %v, want %v, %v", ids, seqs, wantIDs, wantSeqs)
+			}
+			clients, err := s.Expired(t.Context(), at.Add(24*time.Hour), 10)
+			if err != nil || !reflect.DeepEqual(clients, listedClients) {
+				t.Errorf("Expired() = %.2000v, %v, want %.2000v", clients, err, listedClients)
 			}
 			u := s.Begin()
 			if got, err := u.ClientCount(t.Context(), "a.example", nil); err != nil || got.Total != 3 || got.PerDomain != 2 {

@@ -143,4 +143,14 @@ func clientCapRace(e *env) {
 		e.Errorf("50 creators under a cap of 10: %d won, %d spent, %d conflicts, want 10, 0, 40", won, spent, conflicts)
 	}
 	e.counts("after the race", 10, 10, 0)
+	won, _, conflicts = e.race(50, func(i int, u store.Unit) {
+		c := clientOf("b.example", uint64(i+1))
+		c.Policy = []string{"p", name("q", i)}
+		u.CapClients(c.Domain, c.Policy, broker.Caps{Total: 100, PerDomain: 100, PerPolicy: 7})
+		u.CreateClient(c)
+	})
+	if won != 7 || conflicts != 43 {
+		e.Errorf("50 creators under a cap of 7 of one policy: %d won, %d conflicts, want 7, 43", won, conflicts)
+	}
+	e.policyCount("after the second race", 7, "p")
 }

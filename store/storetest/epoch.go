@@ -87,7 +87,19 @@ func epochRace(e *env) {
 			r := newRecord(name("activation", i))
 			r.Epoch = first + uint64(i)
 			r.Event = "policy.activated"
-			u.Activate(name("r", i))
+			// Whatever raises it: an activation, a block or a pin, and their end.
+			switch i % 5 {
+			case 0:
+				u.Activate(name("r", i))
+			case 1:
+				u.PutBlock(broker.Block{Kind: broker.BlockHost, Value: "a.example"})
+			case 2:
+				u.PutPin(broker.Pin{ID: clientID})
+			case 3:
+				u.DropPin(clientID)
+			case 4:
+				u.DropBlock(broker.BlockHost, "a.example")
+			}
 			u.Append(r)
 		})
 	}

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"guestlist/broker"
@@ -51,34 +50,5 @@ func operators(e *env) {
 	})
 	if _, ok, _ := e.s.Begin().Blocked(ctx, block.Kind, block.Value); ok {
 		e.Errorf("a dropped block is still there")
-	}
-}
-
-// versions is about the history of a document: newest first, bounded, and one
-// client's only (G-08).
-func versions(e *env) {
-	ctx := context.Background()
-	version := func(id string, day, n int) broker.Version {
-		return broker.Version{ClientID: id, SHA256: fmt.Sprint(n), Published: []byte(fmt.Sprintf(`{"n":%d}`, n)),
-			SeenAt: moment(time.Duration(day)*24*time.Hour + time.Duration(n)*time.Second), From: "network", Changes: []string{"cosmetic"}}
-	}
-	const id = "https://a.example/c"
-	e.must(func(u store.Unit) { u.PutVersion(version(id, 0, 1)) })
-	e.must(func(u store.Unit) { u.PutVersion(version(id, 1, 2)) })
-	e.must(func(u store.Unit) { u.PutVersion(version(id+"2", 0, 3)) })
-	e.reopen()
-	got, err := e.s.Versions(ctx, id)
-	if err != nil || len(got) != 2 || got[0].SHA256 != "2" || got[1].SHA256 != "1" || string(got[1].Published) != `{"n":1}` {
-		e.Errorf("Versions() = %+v, %v, want 2 and 1", got, err)
-	}
-	for n := range 60 {
-		e.must(func(u store.Unit) { u.PutVersion(version(id, n+2, n+10)) })
-	}
-	got, err = e.s.Versions(ctx, id)
-	if err != nil || len(got) == 0 || len(got) > 50 || got[0].SHA256 != "69" {
-		e.Errorf("after 62 versions there are %d, %v, want at most 50 with the newest", len(got), err)
-	}
-	if other, err := e.s.Versions(ctx, id+"2"); err != nil || len(other) != 1 {
-		e.Errorf("versions of another client = %+v, %v, want one", other, err)
 	}
 }

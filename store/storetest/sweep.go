@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"guestlist/store"
@@ -118,4 +119,48 @@ func sweepMax(e *env) {
 	if !e.session("kept") {
 		e.Error("Sweep took a session that is not over")
 	}
+}
+
+// expired is about the list of clients whose life is over (PF-13, B14).
+func expired(e *env) {
+	listed := func(when string, at time.Time, max int, want ...string) {
+		e.Helper()
+		rows, err := e.s.Expired(context.Background(), at, max)
+		got := []string{}
+		for _, c := range rows {
+			if got = append(got, c.ID); string(c.Published) != string(newClient(c.ID, 1).Published) {
+				e.Errorf("%s: client %s lacks its document", when, c.ID)
+			}
+		}
+		if err != nil || !slices.Equal(got, want) {
+			e.Errorf("%s: Expired() = %q, %v, want %q", when, got, err, want)
+		}
+	}
+	for i, id := range []string{"b", "a", "c", "d"} {
+		c := newClient(id, 1)
+		c.ExpiresAt = moment(time.Duration(i) * time.Hour)
+		e.must(func(u store.Unit) { u.CreateClient(c) })
+	}
+	listed("one nanosecond early", moment(-1), 10)
+	listed("on the boundary", moment(0), 10, "b")
+	listed("all", moment(24*time.Hour), 10, "b", "a", "c", "d")
+	listed("at most two", moment(24*time.Hour), 2, "b", "a")
+	e.must(func(u store.Unit) {
+		u.ExtendClient("b", 1, moment(5*time.Hour))
+		u.ExtendClient("a", 1, moment(0)) // earlier: nothing moves
+		sooner := newClient("d", 1)
+		sooner.ExpiresAt = moment(time.Minute)
+		u.UpdateClient(sooner)
+		u.EndClient("c", 1, moment(0), "gone")
+	})
+	e.reopen()
+	listed("moved", moment(4*time.Hour), 10, "d", "a")
+	listed("moved, all", moment(5*time.Hour), 10, "d", "a", "b")
+	again := newClient("a", 2)
+	again.ExpiresAt = moment(9 * time.Hour)
+	e.must(func(u store.Unit) {
+		u.EndClient("a", 1, moment(0), "gone")
+		u.CreateClient(again)
+	})
+	listed("admitted anew", moment(8*time.Hour), 10, "d", "b")
 }

@@ -148,6 +148,10 @@ func (b *Broker) Activate(ctx context.Context, p Policy, source string, u Unit, 
 	return nil
 }
 
+// AdmitsStrangers reports whether clients may come by nothing but their
+// document: cimd.admit.
+func (b *Broker) AdmitsStrangers() bool { return !b.cfg.AdmitOff }
+
 // Revision returns the active policy revision, empty before the first
 // Activate.
 func (b *Broker) Revision() string {

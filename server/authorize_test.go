@@ -283,20 +283,3 @@ func TestIssuerWithPath(t *testing.T) {
 		t.Errorf("claim iss = %v, want %v", c["iss"], s.Issuer)
 	}
 }
-
-// TestPF01NotAdvertised: cimd.advertise off takes the flag away and nothing
-// else (A3).
-func TestPF01NotAdvertised(t *testing.T) {
-	t.Parallel()
-	s := start(t, servertest.Options{Hidden: true})
-	m := answerOf(t, send(t, "GET", s.Issuer+"/.well-known/oauth-authorization-server", "", nil))
-	if v, there := m["client_id_metadata_document_supported"]; there {
-		t.Errorf("client_id_metadata_document_supported = %v, want it absent", v)
-	}
-	if m["issuer"] != s.Issuer {
-		t.Errorf("issuer = %v", m["issuer"])
-	}
-	if p := s.Browser().Authorize(s.Request(client, nil)); p.Status != http.StatusOK {
-		t.Errorf("authorize: status %d, want 200: who knows may come", p.Status)
-	}
-}

@@ -40,7 +40,7 @@ func (s *Server) describe() ([]byte, error) {
 	if ids := resourceIDs(s.cfg.Resources); len(ids) > 0 {
 		m["protected_resources"] = ids // RFC 9728 section 4
 	}
-	if !s.cfg.Hidden {
+	if !s.cfg.Hidden && s.cfg.Broker.AdmitsStrangers() {
 		m["client_id_metadata_document_supported"] = true
 	}
 	return json.MarshalIndent(m, "", "  ")

@@ -203,14 +203,3 @@ func eleven() []string {
 	}
 	return out
 }
-
-// TestCIMDOff refuses without a fetch (B30, M2).
-func TestCIMDOff(t *testing.T) {
-	t.Parallel()
-	s := start(t, servertest.Options{AdmitOff: true})
-	wantPage(t, s, s.Browser().Authorize(s.Request(client, nil)), http.StatusForbidden, broker.ReasonCIMDOff)
-	if n := s.Docs.Total(); n != 0 {
-		t.Errorf("%d fetches, want none", n)
-	}
-	wantNobody(t, s)
-}

@@ -42,7 +42,7 @@ type Config struct {
 	Resources []broker.Resource  // protected resources
 	Secrets   map[string]Secret  // by resource id; a resource without one may not introspect
 	Lifetimes Lifetimes          // zero fields mean their defaults
-	Hidden    bool               // cimd.advertise: false; the metadata flag is left out
+	Hidden    bool               // cimd.advertise: false; the metadata flag is left out, as it is where the broker admits no strangers
 	Insecure  bool               // development: other Host and forwarding headers get 421
 	// TrustedProxies are the networks of the operator's reverse proxies, and of
 	// nothing else: a machine in them is believed about where its requests came

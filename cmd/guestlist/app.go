@@ -164,6 +164,7 @@ func (a *app) status(context.Context) any {
 		"store": filepath.Base(a.plan.storePath), "admit": !a.plan.admitOff, "advertise": !a.plan.hidden,
 		"people": a.people.Count(),
 	}
+	out["admit_means"], out["advertise_means"] = switches(!a.plan.admitOff, !a.plan.hidden)
 	if p := a.problem.Load(); p != nil {
 		out["policy_problem"] = *p
 	}

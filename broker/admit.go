@@ -25,9 +25,10 @@ type Request struct {
 
 // Bound ties a later step to the start of its flow.
 type Bound struct {
-	Incarnation    uint64 // life of the client the flow started with
-	DocumentSHA256 string // empty: any document of that life
-	GrantID        string // for the record
+	Incarnation    uint64    // life of the client the flow started with
+	DocumentSHA256 string    // empty: any document of that life
+	GrantID        string    // for the record
+	Terms          *Settings // of the grant: what holds when no policy names the client any more; nil: there is no grant yet
 }
 
 // Refresh is what the refresh phase knows beside the frozen request.
@@ -61,7 +62,7 @@ type Admission struct {
 // Admit does not check PKCE, response_type or client authentication: those
 // belong to the request, not to the client.
 func (b *Broker) Admit(ctx context.Context, u Unit, req Request) (Admission, error) {
-	c := &call{b: b, ctx: ctx, u: u, req: req, now: b.cfg.Now()}
+	c := b.newCall(ctx, u, req)
 	err := c.run()
 	c.hint(err)
 	r, rerr := c.author(err)
@@ -94,6 +95,7 @@ type call struct {
 	id      cimd.ID
 	row     Client // the stored row, when live is set
 	live    bool   // row is a client that lives now
+	given   *given // the operator's document; nil: the host's counts
 	doc     parsed // the document to judge
 	ended   bool   // this call staged an end: of a client or of its document's use
 	write   func() // stages the client of an admission, once its record is authored
@@ -101,12 +103,19 @@ type call struct {
 	input   Input // of the last phase asked
 	metrics map[string]int64
 	out     Admission
+
+	registration Registration // how the client is known now
+}
+
+// newCall starts a call.
+func (b *Broker) newCall(ctx context.Context, u Unit, req Request) *call {
+	return &call{b: b, ctx: ctx, u: u, req: req, now: b.cfg.Now(), metrics: map[string]int64{}, registration: RegistrationCIMD}
 }
 
 // parsed is a document with where it came from.
 type parsed struct {
 	cimd.Parsed
-	from      string // network or store
+	from      string // network, store, pin or configuration
 	body      []byte
 	fetchedAt time.Time
 	freshFor  time.Duration
@@ -115,15 +124,10 @@ type parsed struct {
 // run asks the phases in order; nothing to the right runs when something to
 // the left said no.
 func (c *call) run() error {
-	c.metrics = map[string]int64{}
-	id, err := cimd.Parse(c.req.ClientID)
+	err := c.identify()
 	if err != nil {
-		if !cimd.LooksLikeURL(c.req.ClientID) {
-			return Refuse(ReasonClientIDUnknown, "client_id is no URL and no stored client has it")
-		}
-		return malformed(err)
+		return err
 	}
-	c.id = id
 	if c.policy, c.out.Epoch, err = c.b.active(c.ctx, c.u); err != nil {
 		return err
 	}
@@ -131,29 +135,50 @@ func (c *call) run() error {
 	if err := c.meet(); err != nil {
 		return err
 	}
-	if c.b.cfg.AdmitOff {
-		return Refuse(ReasonCIMDOff, "cimd.admit is false")
-	}
 	if c.req.Person != nil {
 		return c.proceed()
 	}
 	return c.start()
 }
 
-// meet loads the client's row and prunes it when its life is over.
+// meet finds out what is known of the client and ends the one that is over or
+// kept out. An operator's block is asked about before anything else.
 func (c *call) meet() error {
 	row, found, err := c.u.Client(c.ctx, c.id.String())
 	if err != nil {
 		return &Error{Reason: ReasonStoreUnavailable, Err: err}
 	}
-	if !found {
-		return nil
+	if found {
+		c.row, c.live = row, true
 	}
-	c.row, c.live = row, true
-	if row.Expired(c.now) {
-		c.prune(ReasonClientEnded, "the client expired at "+row.ExpiresAt.UTC().Format(time.RFC3339))
+	if err := c.know(); err != nil {
+		return err
+	}
+	if err := c.keptOut(); err != nil {
+		return err
+	}
+	c.expire()
+	switch {
+	case c.registration == RegistrationRegistered:
+	case c.id.IsOpaque():
+		return unknownID()
+	case c.b.cfg.AdmitOff:
+		return Refuse(ReasonCIMDOff, "cimd.admit is false")
 	}
 	return nil
+}
+
+// expire ends the client whose life is over, and says whether it did.
+func (c *call) expire() bool {
+	if !c.live {
+		return false
+	}
+	if c.row.Expired(c.now) {
+		c.prune(ReasonClientEnded, "the client expired at "+c.row.ExpiresAt.UTC().Format(time.RFC3339))
+	} else if why := c.supplanted(); why != "" {
+		c.prune(ReasonClientEnded, why)
+	}
+	return c.ended
 }
 
 // start admits a client at the start of a flow.
@@ -161,13 +186,16 @@ func (c *call) start() error {
 	c.input = c.baseInput(c.req.Facts)
 	d := c.ask(PhaseURL, nil)
 	if !d.Allowed {
-		if d.Unnamed && c.live {
-			c.prune(ReasonNoPolicyMatched, "no enabled policy matches the client any more")
-		}
+		c.lapse(d)
 		return refusal(d)
 	}
 	if err := c.obtain(d); err != nil {
 		return err
+	}
+	if c.doc.from == fromNetwork { // the digests of others were looked at before
+		if err := c.anyBlock([]blockKey{documentBlock(c.doc.SHA256)}); err != nil {
+			return err
+		}
 	}
 	err := c.judge()
 	if err != nil && c.live && c.row.DocumentSHA256 != c.doc.SHA256 && c.blamesDocument(err) {
@@ -234,47 +262,10 @@ func (c *call) redirectSent() string {
 	return fmt.Sprintf("%.300q", *sent)
 }
 
-// proceed asks the user or refresh phase about the stored document.
-func (c *call) proceed() error {
-	bound := c.req.Bound
-	switch {
-	case !c.live:
-		return Refuse(ReasonClientEnded, "the client has no row any more")
-	case bound != nil && bound.Incarnation != c.row.Incarnation:
-		return Refuse(ReasonClientEnded, "the client was admitted anew since; incarnation %d is over", bound.Incarnation)
-	case bound != nil && bound.DocumentSHA256 != "" && bound.DocumentSHA256 != c.row.DocumentSHA256:
-		return Refuse(ReasonDocumentChanged, "the document changed from %s to %s", bound.DocumentSHA256, c.row.DocumentSHA256)
-	}
-	if bound != nil && bound.DocumentSHA256 != "" && !c.row.WithdrawnAt.IsZero() {
-		return Refuse(ReasonDocumentChanged, "the document was withdrawn or replaced by one that is refused, at %s", c.row.WithdrawnAt.UTC().Format(time.RFC3339))
-	}
-	p, err := c.b.reread.document(c.row.Published, c.id, cimd.ProfileCIMD)
-	if err != nil {
-		return &Error{Reason: ReasonServerTrouble, Err: err}
-	}
-	c.doc = parsed{Parsed: p, from: "store", body: c.row.Published, fetchedAt: c.row.FetchedAt}
-	c.input = c.baseInput(c.req.Facts)
-	c.describeDocument()
-	c.input.User = totalUser(*c.req.Person)
-	phase := PhaseUser
-	if r := c.req.Refresh; r != nil {
-		phase, c.input.Grant, c.input.Now = PhaseRefresh, totalGrant(r.Grant), totalNow(r.Now)
-	}
-	d := c.ask(phase, &c.doc.Document)
-	c.out.Client, c.out.RedirectURI = c.row, c.req.Facts.RedirectURI
-	if !d.Allowed {
-		if d.Unnamed {
-			c.prune(ReasonNoPolicyMatched, "no enabled policy matches the client any more")
-		}
-		return refusal(d)
-	}
-	return nil
-}
-
 // ask puts one phase to the policy and keeps its answer for the record.
 func (c *call) ask(p Phase, doc *cimd.Document) Decision {
 	c.input.Phase = p
-	d := c.policy.Decide(c.ctx, Query{Input: c.input, Document: doc, Offer: c.b.cfg.Offer})
+	d := c.policy.Decide(c.ctx, Query{Input: c.input, Document: doc, Offer: c.b.cfg.Offer, Kept: c.kept(p)})
 	c.input.Effective = totalEffective(d.Effective)
 	c.out.Decision, c.out.Request = d, c.input.Request
 	c.metrics["timer_decide_"+string(p)+"_ns"] = d.Took.Nanoseconds()

@@ -73,7 +73,7 @@ func TestNothingRightOfARefusalRuns(t *testing.T) {
 	}{
 		{name: "U2 malformed id", request: func(r *broker.Request) { r.ClientID = "https://u:p@app.example.com/x" }, reason: broker.ReasonClientIDMalformed},
 		{name: "U1 http id", request: func(r *broker.Request) { r.ClientID = "http://app.example.com/x" }, reason: broker.ReasonClientIDMalformed},
-		{name: "opaque id", request: func(r *broker.Request) { r.ClientID = "my-client" }, reason: broker.ReasonClientIDUnknown},
+		{name: "opaque id", request: func(r *broker.Request) { r.ClientID = "my-client" }, reason: broker.ReasonClientIDUnknown, reads: true},
 		{name: "empty id", request: func(r *broker.Request) { r.ClientID = "" }, reason: broker.ReasonClientIDUnknown},
 		{name: "PF-02 PF-03 no policy matches", world: func(w *world) { w.policy.answer = unmatched },
 			reason: broker.ReasonNoPolicyMatched, reads: true, phases: "url"},

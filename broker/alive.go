@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"time"
-
-	"guestlist/broker/cimd"
 )
 
 // maxSeen bounds how many answers are remembered, seenFor how long: a list row
@@ -18,52 +16,55 @@ const (
 
 // sighting is one client that was found alive, for one grant's facts.
 type sighting struct {
-	client   string
-	revision string
-	facts    [sha256.Size]byte // of the frozen request
+	client string
+	epoch  uint64            // grows with every activation, block and pin
+	facts  [sha256.Size]byte // of the frozen request and what becomes of the grant
 }
 
-// Alive reports whether a client still lives in an incarnation, for
-// introspection: it reads stored liveness, and asks the url phase at most once
-// a minute for the request as the grant froze it, and anew after an
-// activation. A client that is found expired, or that no policy matches
-// any more, is ended on u with a record; the caller commits u where it is not
-// empty. A client that a policy denies, or names for other
+// Alive reports whether the client of a token still lives, for introspection:
+// req says whose token it is, with the request as the grant froze it as Facts
+// and a Bound. It reads stored liveness and blocks, and asks the url phase at
+// most once a minute, and anew after an activation, a block or a pin. A client
+// that is found expired or blocked, or that no policy names any more
+// (settings.on_policy_change: revoke), is ended on u with a record; the caller
+// commits u where it is not empty. With endGrant the client stays and the
+// caller ends the grant. A client that a policy denies, or names for other
 // requests only, is not alive, and its row stays.
-func (b *Broker) Alive(ctx context.Context, u Unit, requestID, clientID string, incarnation uint64, frozen RequestInput) (bool, error) {
-	c := &call{b: b, ctx: ctx, u: u, req: Request{RequestID: requestID, ClientID: clientID}, now: b.cfg.Now(), metrics: map[string]int64{}}
-	id, err := cimd.Parse(clientID)
-	if err != nil {
-		return false, nil
+func (b *Broker) Alive(ctx context.Context, u Unit, req Request) (alive, endGrant bool, err error) {
+	c := b.newCall(ctx, u, req)
+	if c.identify() != nil {
+		return false, false, nil
 	}
-	c.id = id
 	if c.policy, c.out.Epoch, err = b.active(ctx, u); err != nil {
-		return false, err
+		return false, false, err
 	}
 	c.out.Revision = c.policy.Revision()
 	if err := c.meet(); err != nil {
-		return false, err
+		if ReasonOf(err) == ReasonStoreUnavailable {
+			return false, false, err
+		}
+		return false, false, nil
 	}
-	if !c.live || c.row.Incarnation != incarnation || b.cfg.AdmitOff {
-		return false, nil
+	if !c.live || c.row.Incarnation != req.Bound.Incarnation {
+		return false, false, nil
 	}
-	saw := sighting{client: clientID, revision: c.out.Revision}
-	facts, err := json.Marshal(frozen)
+	word := c.onPolicyChange()
+	facts, err := json.Marshal(req.Facts)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
-	if saw.facts = sha256.Sum256(facts); b.wasSeen(saw, c.now) {
-		return true, nil
+	saw := sighting{client: req.ClientID, epoch: c.out.Epoch, facts: sha256.Sum256(append(facts, word...))}
+	if b.wasSeen(saw, c.now) {
+		return true, false, nil
 	}
-	c.input = c.baseInput(frozen)
+	c.input = c.baseInput(req.Facts)
 	d := c.ask(PhaseURL, nil)
-	if d.Unnamed {
-		c.prune(ReasonNoPolicyMatched, "no enabled policy matches the client any more")
-	}
-	if d.Allowed {
+	c.lapse(d)
+	alive = d.Allowed || d.Unnamed && word != "revoke"
+	if alive {
 		b.remember(saw, c.now)
 	}
-	return d.Allowed, nil
+	return alive, c.out.Decision.EndGrant, nil
 }
 
 // wasSeen reports whether the same was found alive a short while ago.
@@ -84,20 +85,38 @@ func (b *Broker) remember(s sighting, now time.Time) {
 }
 
 // Sweep stages the end of the rows whose life is over, each with its record,
-// and says how many: clients that nobody meets again. The caller commits u.
+// and says how many: clients that nobody meets again. That are the expired
+// ones, those that a block covers, and those whose identifier the
+// configuration took over or gave up. The caller commits u.
 func (b *Broker) Sweep(ctx context.Context, u Unit, rows []Client) (int, error) {
-	policy, epoch, err := b.active(ctx, u)
-	if err != nil {
-		return 0, err
-	}
 	n := 0
 	for _, row := range rows {
-		c := &call{b: b, ctx: ctx, u: u, now: b.cfg.Now(), policy: policy, row: row}
-		c.out.Epoch, c.out.Revision = epoch, policy.Revision()
-		if row.Expired(c.now) {
-			c.prune(ReasonClientEnded, "the client expired at "+row.ExpiresAt.UTC().Format(time.RFC3339)+" and was not met again")
+		c, err := b.meeting(ctx, u, row)
+		if err != nil {
+			return 0, err
+		}
+		if err := c.sweep(); err != nil {
+			return 0, err
+		}
+		if c.ended {
 			n++
 		}
 	}
 	return n, nil
+}
+
+// sweep ends the client where it would not outlive being met.
+func (c *call) sweep() error {
+	if c.identify() != nil {
+		return nil
+	}
+	c.registration = RegistrationCIMD
+	if err := c.know(); err != nil {
+		return err
+	}
+	if err := c.keptOut(); ReasonOf(err) == ReasonStoreUnavailable {
+		return err
+	}
+	c.expire()
+	return nil
 }

@@ -44,7 +44,10 @@ type Config struct {
 	Cache     CacheBounds                    // server bounds of a document's freshness
 	Budgets   Budgets                        // of fetches for clients that are not known
 	Caps      Caps                           // of clients at the same time
-	AdmitOff  bool                           // cimd.admit: false; no unknown client is let in and nothing is fetched
+	AdmitOff  bool                           // cimd.admit: false; only registered clients are let in and nothing is fetched
+	// Registered are the clients of the configuration: no two with one
+	// identifier, each with a document that is valid for it.
+	Registered []Registered
 }
 
 // Lives are the lifetimes that a client must outlast once admitted.
@@ -67,8 +70,9 @@ type Broker struct {
 	mu     sync.RWMutex // held while a revision is swapped, so that policy and epoch are read together
 	policy Policy
 
-	reread reread
-	origin *origin
+	reread     reread
+	origin     *origin
+	registered map[string]registered // by client_id
 
 	seenMu sync.Mutex
 	seen   map[sighting]time.Time // until when it need not be asked again
@@ -108,7 +112,11 @@ func New(cfg Config) (*Broker, error) {
 	if cfg.Caps, err = cfg.Caps.complete(); err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	return &Broker{cfg: cfg, origin: newOrigin(cfg.Fetch, cfg.Now, limit)}, nil
+	known, err := readRegistered(cfg.Registered)
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	return &Broker{cfg: cfg, registered: known, origin: newOrigin(cfg.Fetch, cfg.Now, limit)}, nil
 }
 
 // setDefault fills a zero duration.

@@ -26,6 +26,7 @@ type Query struct {
 	Input    Input          // complete up to its Phase; Row and Effective are filled by Decide
 	Document *cimd.Document // from phase document on
 	Offer    Offer          // what this server can do
+	Kept     *Settings      // phase refresh: terms that hold when no policy names the client any more, within guardrails and maxima; nil: none do
 }
 
 // Offer is what this server can do for any client, before policy.
@@ -59,6 +60,7 @@ type Decision struct {
 	Why         string                  // why the winner won
 	NearestMiss string                  // only with no_policy_matched
 	Unnamed     bool                    // only with no_policy_matched: so it is for every request at any hour, and the client's life ends
+	Kept        bool                    // no policy names the client any more; Query.Kept holds
 	Denials     []decisionlog.Denial
 	Warnings    []decisionlog.Denial
 	Settings    Settings        // strict values until a policy matched

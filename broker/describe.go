@@ -16,7 +16,7 @@ func (c *call) baseInput(facts RequestInput) Input {
 	local := c.now.In(c.b.cfg.Zone)
 	facts.Scopes, facts.Resources, facts.Prompt = list(facts.Scopes), list(facts.Resources), list(facts.Prompt)
 	return Input{
-		Contract: Contract, Registration: RegistrationCIMD, Issuer: c.b.cfg.Issuer, Time: c.now.UTC(),
+		Contract: Contract, Registration: c.registration, Issuer: c.b.cfg.Issuer, Time: c.now.UTC(),
 		Clock: ClockInput{
 			Zone: c.b.cfg.Zone.String(), Date: local.Format("2006-01-02"),
 			Weekday: strings.ToLower(local.Weekday().String()), Hour: local.Hour(), Minute: local.Minute(),
@@ -70,8 +70,12 @@ func totalNow(n NowInput) NowInput {
 
 // describeID takes the identifier apart for policies.
 func describeID(id cimd.ID, admittedBefore bool) ClientInput {
+	scheme := "https"
+	if id.IsOpaque() {
+		scheme = ""
+	}
 	return ClientInput{
-		Scheme: "https", Host: id.Host, Port: id.Port, RegistrableDomain: id.RegistrableDomain(),
+		Scheme: scheme, Host: id.Host, Port: id.Port, RegistrableDomain: id.RegistrableDomain(),
 		Parents: list(id.Parents()), Labels: list(id.Labels()), Path: id.Path, Segments: list(id.Segments),
 		Query: id.Query, Warnings: list(id.Warnings), AdmittedBefore: admittedBefore,
 	}

@@ -65,7 +65,8 @@ type ClockInput struct {
 	Minute  int    `json:"minute"`
 }
 
-// ClientInput is the client identifier URL taken apart.
+// ClientInput is the client identifier URL taken apart. An opaque client_id of a
+// registered client has none of it: every member is empty.
 type ClientInput struct {
 	Scheme            string   `json:"scheme"`
 	Host              string   `json:"host"`
@@ -114,7 +115,7 @@ type ProvenanceInput struct {
 	SHA256    string    `json:"sha256"`
 	FetchedAt time.Time `json:"fetched_at"`
 	Age       int64     `json:"age"`  // seconds
-	From      string    `json:"from"` // network, store, file
+	From      string    `json:"from"` // network, store, file, pin, configuration
 	Bytes     int       `json:"bytes"`
 	Changed   []string  `json:"changed"` // members that differ from the stored document
 }

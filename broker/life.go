@@ -16,7 +16,10 @@ import (
 // usable (design §5).
 func (c *call) obtain(d Decision) error {
 	profile := cimd.Profile(d.Settings.Document.Profile)
-	if c.live && c.row.Fresh(c.now) {
+	if c.given != nil {
+		return c.take(profile)
+	}
+	if c.own() && c.row.Fresh(c.now) {
 		return c.fromStore(profile)
 	}
 	if err := c.findRoom(); err != nil {
@@ -35,7 +38,7 @@ func (c *call) obtain(d Decision) error {
 	if err != nil {
 		return c.unobtained(err, profile)
 	}
-	c.doc = parsed{Parsed: p, from: "network", body: got.Body, fetchedAt: got.FetchedAt, freshFor: got.FreshFor}
+	c.doc = parsed{Parsed: p, from: fromNetwork, body: got.Body, fetchedAt: got.FetchedAt, freshFor: got.FreshFor}
 	return nil
 }
 
@@ -64,7 +67,7 @@ func (c *call) fromStore(profile cimd.Profile) error {
 // unobtained falls back on the row in transient trouble and while fetches are
 // paced, and ends its usability otherwise.
 func (c *call) unobtained(err error, profile cimd.Profile) error {
-	usable := c.live && c.now.Before(c.row.UsableUntil)
+	usable := c.own() && c.now.Before(c.row.UsableUntil)
 	var e *Error
 	var fe *fetch.Error
 	switch {
@@ -109,20 +112,6 @@ func (c *call) blamesDocument(err error) bool {
 	return !redirectable(reason) && (c.req.Fault == nil || reason != c.req.Fault.Reason)
 }
 
-// prune ends the client that this request met, with a record of its own in
-// the same commit.
-func (c *call) prune(reason Reason, why string) {
-	c.u.RequireEpoch(c.out.Epoch)
-	c.u.EndClient(c.row.ID, c.row.Incarnation, c.now, reason)
-	c.u.Append(decisionlog.Record{
-		DecisionID: NewID(), Timestamp: c.now, Event: "client.pruned", Outcome: decisionlog.OutcomePruned,
-		Reason: string(reason), RequestID: c.req.RequestID, Path: Contract, Revision: c.out.Revision,
-		Engine: c.policy.Engine(), Epoch: c.out.Epoch, ClientID: c.row.ID, Registration: string(c.row.Registration),
-		Incarnation: c.row.Incarnation, DocumentSHA256: c.row.DocumentSHA256, Policy: c.row.Policy, Detail: why,
-	})
-	c.live, c.ended = false, true
-}
-
 // stage prepares the client's row when this request gave it a new life or a
 // new document; a row that is reused at most lives longer.
 func (c *call) stage(d Decision) {
@@ -131,10 +120,10 @@ func (c *call) stage(d Decision) {
 		return
 	}
 	row := Client{
-		ID: c.id.String(), Registration: RegistrationCIMD, Domain: c.domain(), Incarnation: c.row.Incarnation, CreatedAt: c.row.CreatedAt,
+		ID: c.id.String(), Registration: c.registration, Domain: c.domain(), Incarnation: c.row.Incarnation, CreatedAt: c.row.CreatedAt,
 		Document: c.doc.Document, DocumentSHA256: c.doc.SHA256, DocumentBytes: len(c.doc.body), Published: c.doc.body,
 		FetchedAt: c.doc.fetchedAt, FreshUntil: c.doc.fetchedAt.Add(c.freshFor(d.Settings)),
-		Policy: d.Winner, Tags: d.Settings.Tags, Revision: c.out.Revision,
+		Policy: d.Winner, Tags: d.Settings.Tags, Revision: c.out.Revision, OnPolicyChange: d.Settings.OnPolicyChange,
 	}
 	if c.live {
 		row.Keys, row.PendingKeys, row.KeysChangedAt = c.row.Keys, c.row.PendingKeys, c.row.KeysChangedAt
@@ -143,6 +132,7 @@ func (c *call) stage(d Decision) {
 	row.ExpiresAt = c.expiry(row, d.Settings)
 	write, isNew := c.u.UpdateClient, !c.live
 	if c.live {
+		row.FetchedAt = later(row.FetchedAt, c.row.FetchedAt) // a shared fetch may be older than a pin that is gone
 		row.ExpiresAt = later(row.ExpiresAt, earlier(c.row.ExpiresAt, c.now.Add(d.Settings.ClientTTL.Std())))
 	} else {
 		row.Incarnation, row.CreatedAt, write = newIncarnation(), c.now, c.u.CreateClient
@@ -150,7 +140,7 @@ func (c *call) stage(d Decision) {
 	c.out.Client = row
 	c.write = func() {
 		c.u.RequireEpoch(c.out.Epoch)
-		if isNew {
+		if isNew && c.given == nil {
 			c.u.CapClients(row.Domain, row.Policy, c.caps())
 		}
 		write(row)
@@ -161,13 +151,19 @@ func (c *call) stage(d Decision) {
 func (c *call) reuse(s Settings) {
 	c.out.Client, c.out.Reused = c.row, true
 	until := c.now.Add(min(c.flow(), s.ClientTTL.Std()))
-	if !until.After(c.row.ExpiresAt) {
+	changed := stricter(c.row.OnPolicyChange, c.row.OnPolicyChange) != s.OnPolicyChange
+	if !changed && !until.After(c.row.ExpiresAt) {
 		return
 	}
-	c.out.Client.ExpiresAt = until
+	c.out.Client.ExpiresAt, c.out.Client.OnPolicyChange = later(until, c.row.ExpiresAt), s.OnPolicyChange
+	row := c.out.Client
 	c.write = func() {
 		c.u.RequireEpoch(c.out.Epoch)
-		c.u.ExtendClient(c.row.ID, c.row.Incarnation, until)
+		if changed {
+			c.u.UpdateClient(row)
+			return
+		}
+		c.u.ExtendClient(row.ID, row.Incarnation, until)
 	}
 }
 

@@ -16,7 +16,7 @@ func (c *call) author(err error) (decisionlog.Record, error) {
 	d := c.out.Decision
 	r := decisionlog.Record{
 		DecisionID: NewID(), Timestamp: c.now.UTC(), Event: "admission.decided", RequestID: c.req.RequestID,
-		Path: Contract, Revision: c.out.Revision, Epoch: c.out.Epoch, Registration: string(RegistrationCIMD),
+		Path: Contract, Revision: c.out.Revision, Epoch: c.out.Epoch, Registration: string(c.registration),
 		Phase: string(d.Phase), Policy: d.Winner, Phases: c.phases, Cut: d.Cut, DocumentSHA256: c.doc.SHA256,
 		Metrics: c.metrics, Source: c.req.Facts.Source.IP, Labels: tags(d.Settings.Tags),
 	}
@@ -38,10 +38,10 @@ func (c *call) keep(r decisionlog.Record, err error) error {
 	return c.b.cfg.Later(r)
 }
 
-// recordClient names the client; one that could not be parsed leaves only a
-// digest and its length.
+// recordClient names the client; what is no identifier of anybody leaves only
+// its digest and length.
 func (c *call) recordClient(r *decisionlog.Record) {
-	if c.id.String() == "" {
+	if c.id.String() == "" || c.id.IsOpaque() && c.given == nil {
 		r.ClientIDDigest = digest(c.req.ClientID)
 		return
 	}
@@ -86,7 +86,7 @@ func (c *call) recordAnswer(r *decisionlog.Record, err error) error {
 		}
 	}
 	put(&r.Input, c.input.phased())
-	if d.Matched() {
+	if d.Matched() || d.Kept {
 		if d.Written != nil {
 			r.Keep(&r.Settings, d.Written)
 		} else {

@@ -2,6 +2,8 @@ package broker_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,6 +85,7 @@ type world struct {
 	ended    []string // "client incarnation reason" of EndClient
 	lateErr  error    // of the batch
 	readErr  error    // of the store
+	blockErr error    // of looking a block or a pin up
 }
 
 // newWorld activates a policy that admits the harmless document.
@@ -367,7 +370,7 @@ func (u *unit) Blocked(_ context.Context, kind broker.BlockKind, value string) (
 	u.w.mu.Lock()
 	defer u.w.mu.Unlock()
 	b, ok := u.w.blocks[string(kind)+" "+value]
-	return b, ok, u.read()
+	return b, ok, errors.Join(u.read(), u.w.blockErr)
 }
 
 func (u *unit) PutBlock(b broker.Block) {
@@ -382,7 +385,7 @@ func (u *unit) Pin(_ context.Context, id string) (broker.Pin, bool, error) {
 	u.w.mu.Lock()
 	defer u.w.mu.Unlock()
 	p, ok := u.w.pins[id]
-	return p, ok, u.read()
+	return p, ok, errors.Join(u.read(), u.w.blockErr)
 }
 
 func (u *unit) PutPin(p broker.Pin) {
@@ -555,4 +558,51 @@ func person(bound *broker.Bound) func(*broker.Request) {
 		r.Facts.RedirectURI = redirect
 		r.Facts.Redirect = broker.RedirectInput{Kind: "https", Host: "app.example.com", Relation: "same_origin"}
 	}
+}
+
+// errStore is a store that cannot be read.
+var errStore = errors.New("the disk is gone")
+
+// sha is the digest of a document as rows hold it.
+func sha(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// alive asks as introspection does, about an incarnation of the harmless
+// client.
+func (w *world) alive(incarnation uint64) bool {
+	w.t.Helper()
+	alive, _ := w.standing(&broker.Bound{Incarnation: incarnation})
+	return alive
+}
+
+// standing is alive for a grant.
+func (w *world) standing(bound *broker.Bound) (alive, endGrant bool) {
+	w.t.Helper()
+	u := w.begin()
+	alive, endGrant, err := w.b.Alive(w.t.Context(), u, broker.Request{RequestID: "req-2", ClientID: w.request.ClientID, Facts: w.request.Facts, Bound: bound})
+	if err != nil {
+		w.t.Fatalf("Alive() = %v", err)
+	}
+	if !u.Empty() {
+		if err := u.commit(w.t.Context()); err != nil {
+			w.t.Fatalf("commit = %v", err)
+		}
+	}
+	return alive, endGrant
+}
+
+// sweep sweeps every row in one commit, and says how many ended.
+func (w *world) sweep() int {
+	w.t.Helper()
+	u := w.begin()
+	n, err := w.b.Sweep(w.t.Context(), u, slices.Collect(maps.Values(w.rows)))
+	if err != nil {
+		w.t.Fatalf("Sweep() = %v", err)
+	}
+	if err := u.commit(w.t.Context()); err != nil {
+		w.t.Fatalf("commit = %v", err)
+	}
+	return n
 }

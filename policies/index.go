@@ -27,13 +27,21 @@ type bucket struct {
 // number of labels of the host and on the wildcard paths of that host, not on
 // how many policies and rows there are.
 type index struct {
-	hosts   map[string]*bucket // literal hosts
-	domains map[string]*bucket // "*." hosts, by what follows the dot
-	names   []string           // every host above, sorted
-	mirror  []string           // the same, sorted by their reversed spelling
+	hosts   map[string]*bucket  // literal hosts
+	domains map[string]*bucket  // "*." hosts, by what follows the dot
+	opaque  map[string][]*entry // by client_id
+	names   []string            // every host above, sorted
+	mirror  []string            // the same, sorted by their reversed spelling
 }
 
 func (x *index) add(e *entry) {
+	if e.pattern.opaque {
+		if x.opaque == nil {
+			x.opaque = map[string][]*entry{}
+		}
+		x.opaque[e.pattern.text] = append(x.opaque[e.pattern.text], e)
+		return
+	}
 	m := &x.hosts
 	if e.pattern.wild {
 		m = &x.domains
@@ -88,8 +96,12 @@ func (x *index) buckets(id cimd.ID) []*bucket {
 	return out
 }
 
-// lookup returns every entry that matches scheme, host, port and path.
+// lookup returns every entry that matches scheme, host, port and path, or an
+// opaque client_id.
 func (x *index) lookup(id cimd.ID) []*entry {
+	if id.IsOpaque() {
+		return x.opaque[id.String()]
+	}
 	var out []*entry
 	for _, b := range x.buckets(id) {
 		out = append(out, b.literal[id.Port+id.Path]...)
@@ -166,6 +178,9 @@ func reverse(s string) string {
 // twins warns of two policies that give settings for the same identifiers at
 // equal rank, as far as their patterns show it.
 func (x *index) twins(out *report) {
+	for _, es := range x.opaque {
+		warnTwins(es, out)
+	}
 	for _, m := range []map[string]*bucket{x.hosts, x.domains} {
 		for _, b := range m {
 			for _, es := range b.literal {

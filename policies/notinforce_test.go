@@ -15,7 +15,7 @@ func TestNotInForceIsSaid(t *testing.T) {
 	for settings, want := range map[string]int{
 		`{"scopes": {"ceiling": ["mcp:read"]}}`:                                                                     0,
 		`{"on_policy_change": "revoke"}`:                                                                            0,
-		`{"on_policy_change": "keep"}`:                                                                              1,
+		`{"on_policy_change": "keep"}`:                                                                              0,
 		`{"network": {"allow_cidrs": ["10.0.0.0/8"]}, "device": {}}`:                                                2,
 		`{"claims": {"team": "x"}, "display": {"same_origin": false}}`:                                              2,
 		`{"document": {"on_change": "accept"}, "require": {"par": true}}`:                                           0,

@@ -17,10 +17,23 @@ type pattern struct {
 	segments []string // "*" stands for one non-empty segment
 	rest     bool     // ends in "**": one or more further segments
 	literals int      // number of literal segments
+	opaque   bool     // no pattern of URLs: text is the client_id of a registered client
 }
 
 // errWidePattern explains what a pattern must spell out.
 var errWidePattern = errors.New("a pattern begins with https:// and a host, or *. and at least a registrable domain")
+
+// parseClientID reads a member of client_ids: a pattern, or literally the
+// opaque client_id of a registered client.
+func parseClientID(text string) (pattern, error) {
+	if cimd.LooksLikeURL(text) || strings.Contains(text, "*") {
+		return parsePattern(text)
+	}
+	if _, err := cimd.Opaque(text); err != nil {
+		return pattern{}, err
+	}
+	return pattern{text: text, opaque: true}, nil
+}
 
 // parsePattern reads a pattern such as https://*.example.com/oauth/*. Scheme,
 // host and literal segments follow the rules of client identifier URLs, so
@@ -97,7 +110,7 @@ func (p *pattern) sample(authority string) string {
 
 // exact reports whether the pattern names one URL.
 func (p *pattern) exact() bool {
-	return !p.wild && p.literalPath()
+	return !p.opaque && !p.wild && p.literalPath()
 }
 
 func (p *pattern) literalPath() bool { return !p.rest && p.literals == len(p.segments) }

@@ -3,6 +3,7 @@ package policies
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -171,6 +172,10 @@ func (p *policy) readPatterns(ctx context.Context, src *pkg, out *report) {
 	p.exact = !slices.ContainsFunc(p.entries, func(e *entry) bool { return !e.pattern.exact() })
 }
 
+// errNotRegistered explains what a policy needs that names an opaque
+// client_id. Most often it is a URL that lost its scheme.
+var errNotRegistered = errors.New(`it is no URL (a pattern begins with https://), so it can only be a registered client; for one of those write registrations := {"registered"}`)
+
 func (p *policy) readClientIDs(v any) error {
 	list, ok := v.([]any)
 	if !ok {
@@ -181,7 +186,10 @@ func (p *policy) readClientIDs(v any) error {
 		if !ok {
 			return wanted("a set of patterns", e)
 		}
-		pat, err := parsePattern(s)
+		pat, err := parseClientID(s)
+		if err == nil && pat.opaque && !slices.Contains(p.registrations, "registered") {
+			err = errNotRegistered
+		}
 		if err != nil {
 			return fmt.Errorf("pattern %q: %w", clip(s, 200), err)
 		}

@@ -62,7 +62,7 @@ func (d *decision) run(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, wallTime*d.set.deadline)
 	defer cancel()
 	var err error
-	if d.id, err = cimd.Parse(d.query.Input.ClientID); err != nil {
+	if d.id, err = parseID(d.query.Input); err != nil {
 		d.refused = broker.Refuse(broker.ReasonClientIDMalformed, "%v", err)
 		return
 	}
@@ -75,4 +75,13 @@ func (d *decision) run(ctx context.Context) {
 	d.settle(ctx)
 	d.negotiate()
 	d.deny(ctx)
+}
+
+// parseID reads the identifier: a URL, or the opaque one that only a client of
+// the configuration has.
+func parseID(in broker.Input) (cimd.ID, error) {
+	if in.Registration == broker.RegistrationRegistered && !cimd.LooksLikeURL(in.ClientID) {
+		return cimd.Opaque(in.ClientID)
+	}
+	return cimd.Parse(in.ClientID)
 }

@@ -14,6 +14,7 @@ import (
 // document they may be unknown: then the strict ones stand.
 func (d *decision) settle(ctx context.Context) {
 	if len(d.winners) == 0 {
+		d.keep(ctx)
 		return
 	}
 	if !d.settled() && !d.compose(ctx) {
@@ -30,6 +31,30 @@ func (d *decision) settle(ctx context.Context) {
 	if d.id.HasQuery && !d.terms.Document.AllowQuery {
 		d.refuse(broker.Refuse(broker.ReasonQueryNotAllowed, "the identifier has a query, and document.allow_query is false in policy %s", strings.Join(d.out.Winner, " and ")))
 	}
+}
+
+// keep takes the terms that a grant was made on, where no policy names the
+// client any more and they are to hold all the same (on_policy_change: keep).
+// Guardrails and maxima bound them as they would a policy's.
+func (d *decision) keep(ctx context.Context) {
+	if d.query.Kept == nil || d.named {
+		return
+	}
+	ceiling, ok := d.settings(ctx, d.guard)
+	if !ok {
+		return
+	}
+	d.terms = terms{Settings: *d.query.Kept}
+	if g := d.terms.Require.Groups; len(g) > 0 {
+		d.terms.groups = [][]string{g}
+	}
+	d.terms.bound(ceiling, "the guardrails")
+	d.terms.bound(d.set.maxima, "the server maxima")
+	d.known, d.out.Kept = true, true
+	if d.terms.conflict != "" {
+		d.fail(errors.New(d.terms.conflict))
+	}
+	d.out.Settings = d.terms.Settings
 }
 
 // settled takes the terms of a single winner that are the same for every

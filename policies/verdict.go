@@ -65,7 +65,7 @@ func (d *decision) verdict() {
 		d.denied(o.Denials)
 	case d.refused != nil && d.refused.Reason == broker.ReasonClientIDMalformed:
 		o.Reason, o.Detail = d.refused.Reason, cause(d.refused)
-	case len(d.winners) == 0:
+	case len(d.winners) == 0 && !o.Kept:
 		o.Reason, o.Unnamed = broker.ReasonNoPolicyMatched, !d.named
 		o.NearestMiss = d.nearestMiss()
 		o.Detail = o.NearestMiss
@@ -111,6 +111,9 @@ func (d *decision) nearestMiss() string {
 			return "policy " + e.policy.name + ": the pattern matched, but not registration " + clip(string(d.query.Input.Registration), 20)
 		}
 		return "policy " + e.policy.name + ": the pattern matched, but its rule applies is not true"
+	}
+	if d.id.IsOpaque() {
+		return "no policy names the client_id " + clip(d.id.String(), 80)
 	}
 	return d.set.index.nearest(d.id)
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"guestlist/broker"
@@ -32,6 +33,15 @@ func (s *Server) grant(id string, t ticket, a broker.Admission, person broker.Us
 		CreatedAt: now, LastUsedAt: now,
 		ExpiresAt: now.Add(s.cfg.Lifetimes.Code + a.Decision.Settings.AccessToken.TTL.Std()),
 	}, nil
+}
+
+// termsOf reads the terms at consent from a grant.
+func termsOf(g store.Grant) (*broker.Settings, error) {
+	terms := new(broker.Settings)
+	if err := json.Unmarshal(g.Settings, terms); err != nil {
+		return nil, fmt.Errorf("settings of grant %s: %w", g.ID, err)
+	}
+	return terms, nil
 }
 
 // clientEnd is how far a grant may move the end of its client: never past

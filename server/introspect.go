@@ -58,7 +58,14 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 		return inactive, nil
 	}
 	v.client = bounded(a.ClientID, 300)
-	alive, err := s.cfg.Broker.Alive(ctx, u, v.id, a.ClientID, a.Incarnation, g.Request)
+	req, err := aliveRequest(v, g, a)
+	if err != nil {
+		return nil, err
+	}
+	alive, endGrant, err := s.cfg.Broker.Alive(ctx, u, req)
+	if endGrant {
+		s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, "grant.ended", unnamedWhy)
+	}
 	if err != nil || !alive {
 		return inactive, err
 	}
@@ -66,6 +73,15 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 		"active": true, "scope": strings.Join(a.Scopes, " "), "client_id": a.ClientID, "sub": g.User.Sub, "aud": caller.ID,
 		"iss": s.cfg.Issuer, "iat": a.IssuedAt.Unix(), "exp": a.ExpiresAt.Unix(), "jti": a.TokenID, "token_type": "Bearer",
 	}, nil
+}
+
+// aliveRequest asks whether the client of an access token lives.
+func aliveRequest(v *visit, g store.Grant, a store.Access) (broker.Request, error) {
+	terms, err := termsOf(g)
+	return broker.Request{
+		RequestID: v.id, ClientID: a.ClientID, Facts: g.Request,
+		Bound: &broker.Bound{Incarnation: a.Incarnation, GrantID: g.ID, Terms: terms},
+	}, err
 }
 
 // resourceOf authenticates a protected resource by HTTP Basic with its name

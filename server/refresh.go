@@ -100,7 +100,7 @@ func (s *Server) stillStands(g store.Grant, a broker.Admission) error {
 	if !now.Before(g.CreatedAt.Add(set.RefreshToken.TTL.Std())) {
 		return broker.Refuse(broker.ReasonRefreshExpired, "settings now end a grant %s after it was made", set.RefreshToken.TTL)
 	}
-	if age := now.Sub(a.Client.FetchedAt); age > set.Document.MaxAgeForRefresh.Std() {
+	if age := now.Sub(a.Client.FetchedAt); a.Client.Registration == broker.RegistrationCIMD && age > set.Document.MaxAgeForRefresh.Std() {
 		return broker.Refuse(broker.ReasonDocumentTooOld, "the document was seen %s ago, settings want %s at most", age.Round(time.Second), set.Document.MaxAgeForRefresh)
 	}
 	if set.Document.OnChange == "accept" {
@@ -122,10 +122,18 @@ func (s *Server) endReused(u store.Unit, v *visit, h grants.Held) {
 		"the refresh token was first used from "+h.Refresh.Source+" and now again from "+v.source.String())
 }
 
+// unnamedWhy is why a grant ends whose own terms are stricter than its
+// client's.
+const unnamedWhy = "no policy names the client any more, and the grant's settings say on_policy_change: revoke"
+
 // denied stages what a denial at the token endpoint ends beside the call.
 func (s *Server) denied(u store.Unit, v *visit, g store.Grant, a broker.Admission, err error) error {
 	if a.Decision.EndGrant {
-		s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, "grant.ended", "a denial said effect end_grant")
+		why := "a denial said effect end_grant"
+		if a.Decision.Unnamed {
+			why = unnamedWhy
+		}
+		s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, "grant.ended", why)
 	}
 	return err
 }
@@ -139,7 +147,10 @@ func (s *Server) refreshRequest(g store.Grant, x grants.RefreshRequest, v *visit
 	}
 	user := g.User
 	user.Groups = append([]string{}, person.Groups...)
-	req := grantRequest(g, x.Resources)
+	req, err := grantRequest(g, x.Resources)
+	if err != nil {
+		return broker.Request{}, err
+	}
 	req.Person = &user
 	if x.Scopes != nil {
 		req.Facts.Scopes = x.Scopes

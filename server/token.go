@@ -83,7 +83,11 @@ func (s *Server) exchange(r *http.Request, v *visit, x grants.Exchange) (grants.
 			return err
 		}
 		v.subject = s.cfg.Keys.Pseudonym(p.Grant.Subject)
-		a, err := s.admit(ctx, u, v, grantRequest(p.Grant, x.Resources))
+		req, err := grantRequest(p.Grant, x.Resources)
+		if err != nil {
+			return err
+		}
+		a, err := s.admit(ctx, u, v, req)
 		if err != nil {
 			return s.denied(u, v, p.Grant, a, err)
 		}
@@ -133,17 +137,18 @@ func writeToken(w http.ResponseWriter, tok grants.Token) {
 	writeJSON(w, http.StatusOK, answer)
 }
 
-// grantRequest asks the user phase about a grant's frozen facts.
-func grantRequest(g store.Grant, resources []string) broker.Request {
+// grantRequest asks the user phase about a grant's frozen facts and terms.
+func grantRequest(g store.Grant, resources []string) (broker.Request, error) {
 	facts := g.Request
 	facts.Scopes, facts.Resources = g.Scopes, g.Resources
 	if len(resources) > 0 {
 		facts.Resources = resources
 	}
+	terms, err := termsOf(g)
 	return broker.Request{
 		ClientID: g.ClientID, Facts: facts, Person: &g.User, Commits: true,
-		Bound: &broker.Bound{Incarnation: g.Incarnation, GrantID: g.ID},
-	}
+		Bound: &broker.Bound{Incarnation: g.Incarnation, GrantID: g.ID, Terms: terms},
+	}, err
 }
 
 // endGrant stages the end of a grant with its record.

@@ -10,8 +10,8 @@ import (
 // ID is a parsed client identifier URL. Two IDs name the same client exactly
 // when their String results are equal byte for byte; nothing here is
 // normalised, so "https://c.example:443/x" and "https://c.example/x" are two
-// clients (U8). Only [Parse] makes a valid one. Treat it as read-only: copies
-// share their slices.
+// clients (U8). Only [Parse] and, for registered clients, [Opaque] make a valid
+// one. Treat it as read-only: copies share their slices.
 type ID struct {
 	// Host is the lower-case DNS name, at least two labels, never an address.
 	Host string
@@ -137,8 +137,13 @@ func (id ID) Parents() []string {
 	return parents
 }
 
-// Labels returns the labels of Host from left to right.
-func (id ID) Labels() []string { return strings.Split(id.Host, ".") }
+// Labels returns the labels of Host from left to right; never nil.
+func (id ID) Labels() []string {
+	if id.Host == "" {
+		return []string{}
+	}
+	return strings.Split(id.Host, ".")
+}
 
 // LooksLikeURL tells a client_id that means to be a URL, well formed or not,
 // from an opaque one: it contains "://" or begins with "http:" or "https:" in
@@ -148,3 +153,32 @@ func LooksLikeURL(raw string) bool {
 	start := strings.ToLower(strings.TrimSpace(raw[:min(len(raw), maxURI)]))
 	return strings.HasPrefix(start, "https:") || strings.HasPrefix(start, "http:") || strings.Contains(raw, "://")
 }
+
+// maxOpaque is the longest opaque client_id, in octets.
+const maxOpaque = 255
+
+// Opaque makes an ID of a client_id that is no URL, as an operator may give it
+// to a registered client: printable ASCII (VSCHAR of RFC 6749, appendix A.1)
+// without an asterisk, which would read as a pattern, and nothing that
+// LooksLikeURL holds true for. It has no host, no path and no registrable
+// domain, and no redirect URI is of its origin. The error is an *Error with
+// the reason client_id_malformed.
+func Opaque(raw string) (ID, error) {
+	var f *fault
+	switch {
+	case raw == "":
+		f = &fault{rule: "RFC 6749 A.1", phrase: "is empty"}
+	case len(raw) > maxOpaque:
+		f = &fault{rule: "RFC 6749 A.1", phrase: "is longer than 255 octets"}
+	case strings.ContainsFunc(raw, func(r rune) bool { return r < ' ' || r > '~' || r == '*' }):
+		f = &fault{rule: "RFC 6749 A.1", phrase: "has a character that is not printable ASCII, or an asterisk"}
+	case LooksLikeURL(raw):
+		f = &fault{rule: "A4", phrase: "reads as a URL"}
+	default:
+		return ID{Segments: []string{}, Warnings: []string{}, raw: raw}, nil
+	}
+	return ID{}, f.about(reasonMalformed, "the client_id "+quote(raw))
+}
+
+// IsOpaque reports whether the ID came from Opaque.
+func (id ID) IsOpaque() bool { return id.raw != "" && id.Host == "" }

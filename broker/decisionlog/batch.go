@@ -126,7 +126,8 @@ func (b *Batch) summarised(r Record) bool {
 
 // guarded reports whether a refusal must never be summarised (design §6).
 func guarded(r Record) bool {
-	if r.Reason == "assertion_replayed" {
+	switch r.Reason {
+	case "assertion_replayed", "client_blocked", "host_blocked", "document_blocked":
 		return true
 	}
 	for _, p := range r.Phases {

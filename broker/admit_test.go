@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -244,6 +246,7 @@ func TestLimitsOfAFetch(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, func(c *broker.Config) { c.Cache = test.cache })
+			w.policy.settings.Network = broker.NetworkSettings{AllowCIDRs: []string{"10.1.0.0/16", "10.1.0.0/99"}, EgressProxy: "http://proxy.example.com:3128"}
 			w.policy.settings.Document.TTLFloor, w.policy.settings.Document.TTLCeiling = d(test.floor), d(test.ceiling)
 			w.policy.answer = func(_ broker.Query, dec *broker.Decision) { dec.Candidates[0].Pattern = test.pattern }
 			w.admit(func(r *broker.Request) {
@@ -252,7 +255,8 @@ func TestLimitsOfAFetch(t *testing.T) {
 				}
 			})
 			want := fetch.Limits{MaxBytes: 5120, Floor: test.wantFloor, Default: test.wantDefault, Ceiling: test.wantCeil, AllowPort: test.allowPort}
-			if w.host.lim != want {
+			want.Network = fetch.Network{AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, EgressProxy: "http://proxy.example.com:3128"}
+			if !reflect.DeepEqual(w.host.lim, want) {
 				t.Errorf("limits = %+v, want %+v", w.host.lim, want)
 			}
 		})

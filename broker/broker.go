@@ -23,10 +23,11 @@ import (
 	"guestlist/broker/fetch"
 )
 
-// Fetcher brings a client ID metadata document. *fetch.Guarded is the one
-// that the program uses.
+// Fetcher brings a client ID metadata document, or says that the copy whose
+// validators it is given still holds. *fetch.Guarded is the one that the
+// program uses.
 type Fetcher interface {
-	Document(ctx context.Context, id cimd.ID, lim fetch.Limits) (fetch.Document, error)
+	Document(ctx context.Context, id cimd.ID, lim fetch.Limits, held fetch.Held) (fetch.Document, error)
 }
 
 // Config is what a Broker needs. Issuer, Fetch, Later, Pseudonym, Now and

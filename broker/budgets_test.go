@@ -28,7 +28,7 @@ type everyHost struct {
 	flying chan string // if set, gets the host of each fetch that begins
 }
 
-func (h *everyHost) Document(_ context.Context, id cimd.ID, _ fetch.Limits) (fetch.Document, error) {
+func (h *everyHost) Document(_ context.Context, id cimd.ID, _ fetch.Limits, _ fetch.Held) (fetch.Document, error) {
 	h.mu.Lock()
 	h.hits[id.String()]++
 	err, gate, body := h.broken[id.Host], h.slow[id.Host], h.body

@@ -51,6 +51,7 @@ func (c *call) limits(d Decision) fetch.Limits {
 		Default:   c.b.cfg.Cache.Default,
 		Ceiling:   min(s.TTLCeiling.Std(), c.b.cfg.Cache.Ceiling),
 		AllowPort: namesPort(d),
+		Network:   d.Settings.Network.Fetch(),
 	}
 }
 

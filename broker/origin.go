@@ -143,7 +143,7 @@ func (o *origin) bring(ctx context.Context, w wanted, f *flight) {
 			f.err = &Error{Reason: ReasonServerTrouble, Err: fmt.Errorf("fetch %s: panic: %v", w.id, p)}
 		}
 	}()
-	if f.got, f.err = o.fetch.Document(ctx, w.id, w.limits); f.err != nil {
+	if f.got, f.err = o.fetch.Document(ctx, w.id, w.limits, fetch.Held{}); f.err != nil {
 		return
 	}
 	f.parsed, f.err = cimd.ParseDocument(f.got.Body, w.id, w.profile)

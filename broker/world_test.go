@@ -465,7 +465,7 @@ type fakeHost struct {
 	lim   fetch.Limits // of the last fetch
 }
 
-func (h *fakeHost) Document(_ context.Context, _ cimd.ID, lim fetch.Limits) (fetch.Document, error) {
+func (h *fakeHost) Document(_ context.Context, _ cimd.ID, lim fetch.Limits, _ fetch.Held) (fetch.Document, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.hits++

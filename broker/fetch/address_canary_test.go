@@ -27,7 +27,7 @@ func TestCanary_F11_B4_B5_B7(t *testing.T) {
 		}
 		for _, answer := range [][]netip.Addr{addrs(tt.addr), addrs(public, tt.addr), addrs(tt.addr, public)} {
 			r := &resolver{answers: [][]netip.Addr{answer}}
-			_, err := newDoor(t, fetch.Config{Resolver: r}).Document(t.Context(), id, lim)
+			_, err := newDoor(t, fetch.Config{Resolver: r}).Document(t.Context(), id, lim, fetch.Held{})
 			fe, ok := errors.AsType[*fetch.Error](err)
 			if !ok || fe.Reason != "fetch_blocked_address" || fe.Transient {
 				t.Errorf("answer %v (%s): Document() = %v, want fetch_blocked_address", answer, tt.name, err)
@@ -48,7 +48,7 @@ func TestRebinding_B3(t *testing.T) {
 	g := newDoor(t, fetch.Config{Resolver: r, Timeout: 200 * time.Millisecond})
 	lim := fetch.DefaultLimits()
 	lim.AllowPort = true
-	_, err := g.Document(t.Context(), parse(t, "https://rebind.example.com:"+c.port+"/client.json"), lim)
+	_, err := g.Document(t.Context(), parse(t, "https://rebind.example.com:"+c.port+"/client.json"), lim, fetch.Held{})
 	fe, ok := errors.AsType[*fetch.Error](err)
 	if !ok || (fe.Reason != "fetch_connect" && fe.Reason != "fetch_timeout") || !fe.Transient {
 		t.Errorf("Document() = %v, want fetch_connect or fetch_timeout", err)
@@ -75,7 +75,7 @@ func TestLookupTrouble_F6_F10(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newDoor(t, fetch.Config{Resolver: tt.r})
 			for range 2 {
-				_, err := g.Document(t.Context(), id, lim)
+				_, err := g.Document(t.Context(), id, lim, fetch.Held{})
 				wantReason(t, err, tt.reason, true)
 			}
 			if len(tt.r.asked) != 2 {
@@ -94,7 +94,7 @@ func (stuckResolver) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr
 
 func TestLookupDeadline_PF17(t *testing.T) {
 	g := newDoor(t, fetch.Config{Resolver: stuckResolver{}, Timeout: 50 * time.Millisecond})
-	_, err := g.Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits())
+	_, err := g.Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits(), fetch.Held{})
 	wantReason(t, err, "fetch_timeout", true)
 }
 
@@ -111,7 +111,7 @@ func TestHosts_U13_F11(t *testing.T) {
 		r := &resolver{answers: [][]netip.Addr{addrs("127.0.0.1")}}
 		id := parse(t, clientURL)
 		id.Host = host
-		_, err := newDoor(t, fetch.Config{Resolver: r}).Document(t.Context(), id, fetch.DefaultLimits())
+		_, err := newDoor(t, fetch.Config{Resolver: r}).Document(t.Context(), id, fetch.DefaultLimits(), fetch.Held{})
 		wantReason(t, err, "fetch_blocked_address", false)
 		if len(r.asked) != 0 {
 			t.Errorf("host %q: lookups = %q, want none", host, r.asked)
@@ -127,7 +127,7 @@ func TestMismatchedID(t *testing.T) {
 	r := &resolver{answers: [][]netip.Addr{addrs("127.0.0.1")}}
 	id := parse(t, clientURL)
 	id.Host = "other.example.com"
-	_, err := newDoor(t, fetch.Config{Resolver: r}).Document(t.Context(), id, fetch.DefaultLimits())
+	_, err := newDoor(t, fetch.Config{Resolver: r}).Document(t.Context(), id, fetch.DefaultLimits(), fetch.Held{})
 	wantReason(t, err, "fetch_failed", false)
 	if len(r.asked) != 0 {
 		t.Errorf("lookups = %q, want none", r.asked)
@@ -151,7 +151,7 @@ func TestPort(t *testing.T) {
 		r.asked = nil
 		lim := fetch.DefaultLimits()
 		lim.AllowPort = tt.allowPort
-		_, err := newDoor(t, fetch.Config{Resolver: r}).Document(t.Context(), parse(t, tt.url), lim)
+		_, err := newDoor(t, fetch.Config{Resolver: r}).Document(t.Context(), parse(t, tt.url), lim, fetch.Held{})
 		wantReason(t, err, "fetch_blocked_address", false)
 		if len(r.asked) != tt.lookups {
 			t.Errorf("%s, AllowPort %t: %d lookups, want %d", tt.url, tt.allowPort, len(r.asked), tt.lookups)

@@ -49,6 +49,7 @@ func (g *Guarded) exchange(ctx context.Context, conn *tls.Conn, t target) (*http
 			"User-Agent":      {g.userAgent},
 		},
 	}).WithContext(ctx)
+	t.held.ask(req.Header)
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return nil, wireError("response headers", err)
@@ -74,14 +75,17 @@ func wireError(step string, err error) error {
 
 // readDocument judges status, encoding, media type and size, in this order,
 // and reads at most one byte more than limit.
-func readDocument(resp *http.Response, limit int64, f form) (Document, error) {
+func readDocument(resp *http.Response, limit int64, t target) (Document, error) {
+	if resp.StatusCode == http.StatusNotModified && t.held != (Held{}) {
+		return t.held.confirmed(resp.Header)
+	}
 	if err := checkStatus(resp); err != nil {
 		return Document{}, err
 	}
 	if err := checkEncoding(resp.Header); err != nil {
 		return Document{}, err
 	}
-	mediaType, err := f.mediaType(resp.Header.Values("Content-Type"))
+	mediaType, err := t.form.mediaType(resp.Header.Values("Content-Type"))
 	if err != nil {
 		return Document{}, err
 	}
@@ -107,8 +111,8 @@ func tooLarge(limit int64, more string) error {
 	return refuse(reasonTooLarge, fmt.Sprintf("body of more than %d bytes%s", limit, more), nil)
 }
 
-// checkStatus admits 200 and nothing else. 304 is no redirect: no validator
-// was sent, so it answers nothing that was asked.
+// checkStatus admits 200 and nothing else. 304 is no redirect;
+// where no validator was sent it answers nothing that was asked.
 func checkStatus(resp *http.Response) error {
 	code := resp.StatusCode
 	detail := "status " + strconv.Itoa(code)

@@ -49,5 +49,5 @@ func JWKSLimits() Limits {
 //
 // JWKS does not check that the body is a key set, nor whose it is.
 func (g *Guarded) JWKS(ctx context.Context, url cimd.ID, lim Limits) (Document, error) {
-	return g.bring(ctx, url, lim, jwksForm)
+	return g.bring(ctx, url, lim, Held{}, jwksForm)
 }

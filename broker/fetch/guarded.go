@@ -71,22 +71,30 @@ type Guarded struct {
 // Document is a body as the host sent it, not yet looked at, and what a cache
 // must know about it.
 type Document struct {
-	// Body is at most Limits.MaxBytes long. The receiver owns it.
+	// Body is at most Limits.MaxBytes long, and empty where NotModified. The
+	// receiver owns it.
 	Body []byte
+	// NotModified says that the host answered 304 to the validator in Held: the
+	// copy that the caller has is what it would have sent.
+	NotModified bool
 	// FetchedAt is when the request was started, by Config.Now.
 	FetchedAt time.Time
 	// FreshFor counts from FetchedAt; already clamped (see Lifetime). 0 means
-	// the next start of a flow must fetch again.
+	// the next start of a flow must fetch again. A 304 renews the copy by its
+	// own headers (RFC 9111, section 4.3.4); one that names no lifetime is given
+	// Limits.Default.
 	FreshFor time.Duration
 	// Address is the one dialled.
 	Address netip.AddrPort
 	// ETag is the validator as sent, quotes included, or empty: absent,
-	// repeated, malformed or longer than 256 bytes.
+	// repeated, malformed or longer than 256 bytes. Where NotModified and the
+	// host names none, it is the one of Held; so is LastModified.
 	ETag string
 	// LastModified is the header as sent, or empty: absent, repeated or not a
 	// date.
 	LastModified string
-	// ContentType is the media type in lower case, without parameters.
+	// ContentType is the media type in lower case, without parameters. Empty
+	// where NotModified.
 	ContentType string
 }
 
@@ -130,10 +138,12 @@ func New(cfg Config) (*Guarded, error) {
 }
 
 // Document fetches the document that id names, with one GET whose target is
-// the identifier byte for byte. Every error is an *Error, shared by those who
-// waited for it and not to be changed.
+// the identifier byte for byte. A caller that has a copy gives its validators
+// and may be told that the copy still holds (Document.NotModified); the zero
+// Held asks for the whole document. Every error is an *Error, shared by those
+// who waited for it and not to be changed.
 //
-// Callers that ask for the same URL with the same limits at the same time
+// Callers that ask for the same URL with the same limits and the same validators at the same time
 // share one request, which belongs to none of them: a caller whose context
 // ends gets its error and the request goes on for the others. Nothing is kept
 // once the flight has landed, neither answer nor error. At most Config.Flights
@@ -142,21 +152,21 @@ func New(cfg Config) (*Guarded, error) {
 //
 // Document does not check that the body is JSON or that its client_id equals
 // id.
-func (g *Guarded) Document(ctx context.Context, id cimd.ID, lim Limits) (Document, error) {
-	return g.bring(ctx, id, lim, documentForm)
+func (g *Guarded) Document(ctx context.Context, id cimd.ID, lim Limits, held Held) (Document, error) {
+	return g.bring(ctx, id, lim, held.wellFormed(), documentForm)
 }
 
 // bring is one fetch, shared with those who ask for the same at the same time.
-func (g *Guarded) bring(ctx context.Context, id cimd.ID, lim Limits, f form) (Document, error) {
+func (g *Guarded) bring(ctx context.Context, id cimd.ID, lim Limits, held Held, f form) (Document, error) {
 	t, err := g.target(id, lim)
 	if err != nil {
 		return Document{}, err
 	}
-	t.form = f
+	t.form, t.held = f, held
 	if err := ctx.Err(); err != nil {
 		return Document{}, left(err)
 	}
-	key := fmt.Sprintf("%s %s %+v", f.accept, id.String(), lim)
+	key := fmt.Sprintf("%s %s %+v %+v", f.accept, id.String(), lim, held)
 	landed := g.flights.DoChan(key, func() (any, error) {
 		return g.fly(context.WithoutCancel(ctx), t, lim)
 	})
@@ -203,7 +213,7 @@ func (g *Guarded) fly(ctx context.Context, t target, lim Limits) (Document, erro
 		return Document{}, err
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp, lim.bodyCap(), t.form)
+	doc, err := readDocument(resp, lim.bodyCap(), t)
 	if err != nil {
 		return Document{}, err
 	}

@@ -65,7 +65,7 @@ func TestDocument_F1(t *testing.T) {
 	})
 	cfg := h.config()
 	cfg.Now = func() time.Time { return fetchedAt }
-	doc, err := newDoor(t, cfg).Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits())
+	doc, err := newDoor(t, cfg).Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits(), fetch.Held{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestDocumentVectors_F4_F5_D5_F15(t *testing.T) {
 		count[kind]++
 		t.Run(v.Name, func(t *testing.T) {
 			h := newHost(t, serveVector(v))
-			doc, err := newDoor(t, h.config()).Document(t.Context(), parse(t, v.Input.URL), fetch.DefaultLimits())
+			doc, err := newDoor(t, h.config()).Document(t.Context(), parse(t, v.Input.URL), fetch.DefaultLimits(), fetch.Held{})
 			if n := h.hits.Load(); n != 1 {
 				t.Errorf("hits = %d, want 1", n)
 			}
@@ -220,12 +220,6 @@ func TestRedirects_F5_B2(t *testing.T) {
 	c.wantSilent(t)
 }
 
-func TestNotModified_B37(t *testing.T) {
-	h := newHost(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) })
-	_, err := h.get(t)
-	wantReason(t, err, "fetch_status", false)
-}
-
 func TestContentType_D5(t *testing.T) {
 	tests := []struct {
 		types []string
@@ -275,9 +269,9 @@ func TestErrorsAreNotKept_F9_F10_B31(t *testing.T) {
 		}
 	})
 	g, id := newDoor(t, h.config()), parse(t, clientURL)
-	_, err := g.Document(t.Context(), id, fetch.DefaultLimits())
+	_, err := g.Document(t.Context(), id, fetch.DefaultLimits(), fetch.Held{})
 	wantReason(t, err, "fetch_status", true)
-	if _, err := g.Document(t.Context(), id, fetch.DefaultLimits()); err != nil {
+	if _, err := g.Document(t.Context(), id, fetch.DefaultLimits(), fetch.Held{}); err != nil {
 		t.Errorf("second Document() = %v, want the document", err)
 	}
 	if n := h.hits.Load(); n != 2 {
@@ -311,7 +305,7 @@ func TestOneFlight_B26(t *testing.T) {
 	first, leave := context.WithCancel(t.Context())
 	firstErr := make(chan error)
 	go func() {
-		_, err := g.Document(first, id, fetch.DefaultLimits())
+		_, err := g.Document(first, id, fetch.DefaultLimits(), fetch.Held{})
 		firstErr <- err
 	}()
 	<-entered
@@ -320,7 +314,7 @@ func TestOneFlight_B26(t *testing.T) {
 		joined.Add(1)
 		waiters.Go(func() {
 			ctx := joinCtx{t.Context(), sync.OnceFunc(joined.Done)}
-			doc, err := g.Document(ctx, id, fetch.DefaultLimits())
+			doc, err := g.Document(ctx, id, fetch.DefaultLimits(), fetch.Held{})
 			if err != nil || string(doc.Body) != `{"a":1}` {
 				t.Errorf("waiting caller: Document() = %q, %v, want the document", doc.Body, err)
 				return
@@ -344,14 +338,14 @@ func TestCallerGone(t *testing.T) {
 	g, id := newDoor(t, h.config()), parse(t, clientURL)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := g.Document(gone, id, fetch.DefaultLimits())
+	_, err := g.Document(gone, id, fetch.DefaultLimits(), fetch.Held{})
 	wantReason(t, err, "fetch_failed", true)
 	late, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
 	defer cancel()
-	_, err = g.Document(late, id, fetch.DefaultLimits())
+	_, err = g.Document(late, id, fetch.DefaultLimits(), fetch.Held{})
 	wantReason(t, err, "fetch_timeout", true)
 	// Other limits, so that a flight of those two would not be shared.
-	if _, err := g.Document(t.Context(), id, fetch.Limits{}); err != nil {
+	if _, err := g.Document(t.Context(), id, fetch.Limits{}, fetch.Held{}); err != nil {
 		t.Error(err)
 	}
 	if n := h.hits.Load(); n != 1 {
@@ -374,7 +368,7 @@ func TestSlots(t *testing.T) {
 	for i := range 64 {
 		id := parse(t, fmt.Sprintf("https://client.example.com/%d", i))
 		callers.Go(func() {
-			if _, err := g.Document(t.Context(), id, fetch.DefaultLimits()); err != nil {
+			if _, err := g.Document(t.Context(), id, fetch.DefaultLimits(), fetch.Held{}); err != nil {
 				t.Errorf("Document(%s) = %v", id, err)
 			}
 		})
@@ -384,7 +378,7 @@ func TestSlots(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := g.Document(short, parse(t, "https://client.example.com/late"), fetch.DefaultLimits())
+	_, err := g.Document(short, parse(t, "https://client.example.com/late"), fetch.DefaultLimits(), fetch.Held{})
 	wantReason(t, err, "fetch_timeout", true)
 	if n := h.hits.Load(); n != 64 {
 		t.Errorf("requests under way = %d, want 64", n)
@@ -426,7 +420,7 @@ func TestHostMap(t *testing.T) {
 		{"https://client.example.org/c", nil, "fetch_dns"},
 	}
 	for _, tt := range tests {
-		doc, err := g.Document(t.Context(), parse(t, tt.url), fetch.DefaultLimits())
+		doc, err := g.Document(t.Context(), parse(t, tt.url), fetch.DefaultLimits(), fetch.Held{})
 		if tt.reason != "" {
 			wantReason(t, err, tt.reason, tt.reason != "fetch_blocked_address")
 		} else if err != nil || doc.Address.String() != tt.to.addr {
@@ -459,7 +453,7 @@ func BenchmarkDocument(b *testing.B) {
 	h := newHost(b, serveJSON(`{"client_id":"`+clientURL+`"}`))
 	g, id, lim := newDoor(b, h.config()), parse(b, clientURL), fetch.DefaultLimits()
 	for b.Loop() {
-		if _, err := g.Document(b.Context(), id, lim); err != nil {
+		if _, err := g.Document(b.Context(), id, lim, fetch.Held{}); err != nil {
 			b.Fatal(err)
 		}
 	}

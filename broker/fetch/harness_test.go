@@ -123,7 +123,7 @@ func newDoor(t testing.TB, cfg fetch.Config) *fetch.Guarded {
 // get fetches clientURL from h with default limits.
 func (h *host) get(t testing.TB) (fetch.Document, error) {
 	t.Helper()
-	return newDoor(t, h.config()).Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits())
+	return newDoor(t, h.config()).Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits(), fetch.Held{})
 }
 
 // wantReason checks an error of Document.

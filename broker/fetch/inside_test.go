@@ -136,7 +136,7 @@ func waitForSlot(t *testing.T, flights, places int) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		_, err = g.Document(t.Context(), id, DefaultLimits())
+		_, err = g.Document(t.Context(), id, DefaultLimits(), Held{})
 		fe, ok := errors.AsType[*Error](err)
 		if !ok || fe.Reason != reasonTimeout || !fe.Transient || time.Since(start) != defaultTimeout {
 			t.Errorf("Document() = %v after %s, want %s after %s", err, time.Since(start), reasonTimeout, defaultTimeout)

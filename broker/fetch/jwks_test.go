@@ -64,7 +64,7 @@ func TestJWKS(t *testing.T) {
 		if _, err := door.JWKS(t.Context(), parse(t, clientURL), fetch.JWKSLimits()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := door.Document(t.Context(), parse(t, clientURL), fetch.JWKSLimits()); err != nil {
+		if _, err := door.Document(t.Context(), parse(t, clientURL), fetch.JWKSLimits(), fetch.Held{}); err != nil {
 			t.Fatal(err)
 		}
 		if a, b := <-accepts, <-accepts; a != "application/jwk-set+json, application/json" || b != "application/json" {

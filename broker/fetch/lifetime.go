@@ -3,6 +3,7 @@ package fetch
 import (
 	"math"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -24,6 +25,20 @@ type Limits struct {
 	// AllowPort admits the port other than 443 that the identifier spells out.
 	// Without it such an identifier is refused before any lookup.
 	AllowPort bool
+	// Network is what the policy of an exact URL opens for this fetch.
+	Network Network
+}
+
+// Network is the way to a host that the public internet does not lead to. Only
+// a policy whose patterns are all exact URLs may open one; that is the caller's
+// to enforce.
+type Network struct {
+	// AllowCIDRs are ranges that are reachable although they are not global
+	// unicast.
+	AllowCIDRs []netip.Prefix
+	// EgressProxy is the URL of the proxy to leave by. Empty: the one of
+	// Config, if any.
+	EgressProxy string
 }
 
 // The bounds of Limits.MaxBytes.

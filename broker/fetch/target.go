@@ -20,6 +20,7 @@ type target struct {
 	mapped string   // dial address of the insecure host map, or empty
 	url    *url.URL // RequestURI() is what follows the authority, unchanged
 	form   form     // what the answer must be
+	held   Held     // of the copy that the caller has
 }
 
 // target checks what can be checked without the network.

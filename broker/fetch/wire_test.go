@@ -39,7 +39,7 @@ func TestRequestOnTheWire_F17_F18(t *testing.T) {
 		{"probe/1", "probe/1", "https://client.example.com:443/c", "client.example.com:443", "/c"},
 	} {
 		cfg.UserAgent = tt.agent
-		if _, err := newDoor(t, cfg).Document(t.Context(), parse(t, tt.url), fetch.DefaultLimits()); err != nil {
+		if _, err := newDoor(t, cfg).Document(t.Context(), parse(t, tt.url), fetch.DefaultLimits(), fetch.Held{}); err != nil {
 			t.Fatal(err)
 		}
 		want := "GET " + tt.path + " HTTP/1.1\r\nHost: " + tt.host + "\r\nUser-Agent: " + tt.wantAgent +
@@ -79,7 +79,7 @@ func TestRequestTarget_F18(t *testing.T) {
 			t.Errorf("cimd.Parse(%q) = %v, want an ID", target, err)
 			continue
 		}
-		if _, err := g.Document(t.Context(), id, fetch.DefaultLimits()); err != nil {
+		if _, err := g.Document(t.Context(), id, fetch.DefaultLimits(), fetch.Held{}); err != nil {
 			t.Errorf("Document(%q) = %v", target, err)
 			continue
 		}
@@ -180,7 +180,7 @@ func TestSize_F15_PF16(t *testing.T) {
 			h := rawHost(t, func(conn net.Conn, _ string) { io.WriteString(conn, tt.answer) })
 			lim := fetch.DefaultLimits()
 			lim.MaxBytes = tt.max
-			doc, err := newDoor(t, h.config()).Document(t.Context(), parse(t, clientURL), lim)
+			doc, err := newDoor(t, h.config()).Document(t.Context(), parse(t, clientURL), lim, fetch.Held{})
 			if tt.reason != "" {
 				wantReason(t, err, tt.reason, tt.transient)
 			} else if err != nil || len(doc.Body) != tt.size {
@@ -236,7 +236,7 @@ func TestEndlessAnswers_F15(t *testing.T) {
 		})
 		cfg := h.config()
 		cfg.Timeout = time.Hour
-		_, err := newDoor(t, cfg).Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits())
+		_, err := newDoor(t, cfg).Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits(), fetch.Held{})
 		if fe := wantReason(t, err, "fetch_too_large", false); t.Failed() {
 			t.Logf("%s: %v", name, fe)
 		}
@@ -278,7 +278,7 @@ func TestDeadline_PF17_B38(t *testing.T) {
 			cfg.Timeout = timeout
 			g := newDoor(t, cfg)
 			start := time.Now()
-			_, err := g.Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits())
+			_, err := g.Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits(), fetch.Held{})
 			wantReason(t, err, "fetch_timeout", true)
 			if took := time.Since(start); took > timeout+slack {
 				t.Errorf("Document() took %s, want about %s", took, timeout)
@@ -340,7 +340,7 @@ func TestTLS_F6(t *testing.T) {
 			if tt.systemRoots {
 				cfg.RootCAs = nil
 			}
-			_, err := newDoor(t, cfg).Document(t.Context(), parse(t, tt.url), fetch.DefaultLimits())
+			_, err := newDoor(t, cfg).Document(t.Context(), parse(t, tt.url), fetch.DefaultLimits(), fetch.Held{})
 			if tt.reason != "" {
 				wantReason(t, err, tt.reason, true)
 			} else if err != nil {
@@ -391,7 +391,7 @@ func TestLoadCAFile(t *testing.T) {
 		}
 		cfg := h.config()
 		cfg.RootCAs = pool
-		if _, err := newDoor(t, cfg).Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits()); err != nil {
+		if _, err := newDoor(t, cfg).Document(t.Context(), parse(t, clientURL), fetch.DefaultLimits(), fetch.Held{}); err != nil {
 			t.Errorf("%s: Document() = %v, want the document", tt.name, err)
 		}
 	}

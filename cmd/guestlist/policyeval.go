@@ -205,7 +205,7 @@ type fileDocument struct {
 }
 
 // Document implements broker.Fetcher.
-func (d *fileDocument) Document(_ context.Context, _ cimd.ID, lim fetch.Limits) (fetch.Document, error) {
+func (d *fileDocument) Document(_ context.Context, _ cimd.ID, lim fetch.Limits, _ fetch.Held) (fetch.Document, error) {
 	if d.path == "" {
 		d.missing = true
 		return fetch.Document{}, errors.New("no document was given")

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
+	"guestlist/broker"
 	"guestlist/broker/cimd"
 	"guestlist/broker/fetch"
 )
@@ -40,6 +42,16 @@ type keySets struct {
 type keySetName struct {
 	uri       string
 	allowPort bool
+	cidrs     string // of settings.network, with spaces between
+	proxy     string // of settings.network
+}
+
+// limits are the bounds of its fetch.
+func (n keySetName) limits() fetch.Limits {
+	lim := fetch.JWKSLimits()
+	lim.AllowPort = n.allowPort
+	lim.Network = broker.NetworkSettings{AllowCIDRs: strings.Fields(n.cidrs), EgressProxy: n.proxy}.Fetch()
+	return lim
 }
 
 // keySet is one fetched set. Its lock is held while it is fetched, so that
@@ -88,9 +100,7 @@ func (k *keySets) bring(ctx context.Context, name keySetName, s *keySet) error {
 	if err != nil {
 		return fmt.Errorf("jwks_uri: %w", err)
 	}
-	lim := fetch.JWKSLimits()
-	lim.AllowPort = name.allowPort
-	got, err := k.fetch.JWKS(context.WithoutCancel(ctx), uri, lim)
+	got, err := k.fetch.JWKS(context.WithoutCancel(ctx), uri, name.limits())
 	if err != nil {
 		return fmt.Errorf("fetch keys: %w", err)
 	}

@@ -3,6 +3,8 @@ package grants
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"reflect"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +27,24 @@ func (h *hosts) JWKS(_ context.Context, _ cimd.ID, lim fetch.Limits) (fetch.Docu
 		return fetch.Document{}, fmt.Errorf("limits %+v", lim)
 	}
 	return fetch.Document{Body: []byte(oneKey), FetchedAt: h.now(), FreshFor: time.Hour}, nil
+}
+
+// TestKeySetLimits is G-18 for keys: what the settings of a grant open for its
+// client is open for the client's keys, and makes another fetch of them.
+func TestKeySetLimits(t *testing.T) {
+	lim := keySetName{cidrs: "10.1.0.0/16 fd12::/32", proxy: "http://proxy.example.com:3128", allowPort: true}.limits()
+	want := fetch.JWKSLimits()
+	want.AllowPort = true
+	want.Network = fetch.Network{
+		AllowCIDRs:  []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd12::/32")},
+		EgressProxy: "http://proxy.example.com:3128",
+	}
+	if !reflect.DeepEqual(lim, want) {
+		t.Errorf("limits() = %+v, want %+v", lim, want)
+	}
+	if lim := (keySetName{}).limits(); !reflect.DeepEqual(lim, fetch.JWKSLimits()) {
+		t.Errorf("limits() = %+v, want %+v", lim, fetch.JWKSLimits())
+	}
 }
 
 // TestKeySetsAreBounded is CU-06, B-rows on memory: whoever brings many key

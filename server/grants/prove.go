@@ -103,7 +103,9 @@ func (e *Engine) verify(ctx context.Context, doc cimd.Document, set broker.Setti
 	if set.JWKS.SameOrigin && !same {
 		return keys.Header{}, nil, errors.New("jwks_uri is of another origin than the client identifier")
 	}
-	name := keySetName{uri: doc.JWKSURI, allowPort: same}
+	name := keySetName{
+		uri: doc.JWKSURI, allowPort: same, cidrs: strings.Join(set.Network.AllowCIDRs, " "), proxy: set.Network.EgressProxy,
+	}
 	jwks, fetchedAt, err := e.keySets.get(ctx, name, time.Time{})
 	if err != nil {
 		return keys.Header{}, nil, err

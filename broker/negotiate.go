@@ -32,6 +32,7 @@ func Negotiate(s Settings, in Input, doc cimd.Document, offer Offer) Negotiated 
 		n.fail(ReasonDocumentNothingUsable, "no grant type and response type are left that could start a flow")
 	}
 	n.redirects(s, in)
+	n.display(s, doc)
 	resources := n.resources(s, in, offer)
 	n.scopes(s, in, doc, resources)
 	return n

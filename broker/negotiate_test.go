@@ -103,6 +103,9 @@ func TestNegotiate(t *testing.T) {
 	}
 	const loop, private = "http://127.0.0.1:4711/cb", "com.example.app:/cb"
 	uris := func(use string, all ...string) doc { return doc{"redirect_uris": all, "use": use} }
+	shows := func(client, logo, terms, privacy string) doc {
+		return doc{"redirect_uris": []string{redirect}, "client_uri": client, "logo_uri": logo, "tos_uri": terms, "policy_uri": privacy}
+	}
 	two := func(k *talk) {
 		k.offer.Resources = append(k.offer.Resources, broker.Resource{ID: "https://two.example.net/api", Scopes: []string{"mcp:read"}})
 	}
@@ -162,6 +165,14 @@ func TestNegotiate(t *testing.T) {
 			k.settings.TokenEndpointAuthMethods = []string{"private_key_jwt"}
 			k.offer.AuthMethods = []string{"none", "private_key_jwt"}
 		}, reason: broker.ReasonDocumentAuthMethod},
+
+		// What a person is shown.
+		{name: "CU-09 links of the same origin", doc: shows("https://app.example.com", "https://app.example.com/logo.png", "https://app.example.com:443/terms#2", "https://app.example.com/p?x=1")},
+		{name: "CU-09 links of other origins", doc: shows("https://example.com/", "https://cdn.example.com/logo.png", "https://app.example.com:8443/terms", "https://app.example.com.evil.example/p"),
+			cut: "client_uri=https://example.com/<settings logo_uri=https://cdn.example.com/logo.png<settings " +
+				"tos_uri=https://app.example.com:8443/terms<settings policy_uri=https://app.example.com.evil.example/p<settings"},
+		{name: "CU-09 waived", doc: shows("https://example.com/", "https://cdn.example.com/logo.png", "https://app.example.com:8443/terms", "https://privacy.example.net/p"),
+			change: func(k *talk) { k.settings.Display.SameOrigin = false; k.settings.Redirect.Relation = "cross_site" }, cut: ""},
 
 		// Grant and response types.
 		{name: "Q1 B19 extra grant types fall away", doc: doc{"redirect_uris": []string{redirect},
@@ -285,6 +296,9 @@ func TestNegotiate(t *testing.T) {
 			n := k.negotiate()
 			if got := reasonOf(n); got != test.reason {
 				t.Fatalf("Negotiate() = %v, want reason %q", n.Err, test.reason)
+			}
+			if strings.HasPrefix(test.name, "CU-09") && cuts(n) != test.cut {
+				t.Errorf("cut = %q, want %q", cuts(n), test.cut)
 			}
 			for member, c := range map[string]struct{ got, want string }{
 				"scopes": {strings.Join(n.Effective.Scopes, " "), test.scopes}, "resources": {strings.Join(n.Effective.Resources, " "), test.res},

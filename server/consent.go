@@ -79,10 +79,11 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, v *visit, t
 // describeConsent says what the person is asked.
 func (s *Server) describeConsent(t ticket, a broker.Admission, person broker.UserInput) pages.Consent {
 	id, _ := cimd.Parse(t.ClientID) // it was parsed when the ticket was made
+	links := broker.ShownTo(a.Decision.Settings, a.Client.Document)
 	d := pages.Consent{
 		Action: s.base + "/consent", SignOutAction: s.base + "/signout",
 		ClientID: t.ClientID, ClientHost: hostOf(t.ClientID), ClientName: a.Client.Document.ClientName,
-		ClientURI: a.Client.Document.ClientURI, RedirectHost: redirectHost(t.RedirectURI, t.Facts.Redirect.Kind),
+		ClientURI: links.ClientURI, TosURI: links.TosURI, PolicyURI: links.PolicyURI, RedirectHost: redirectHost(t.RedirectURI, t.Facts.Redirect.Kind),
 		Loopback:         t.Facts.Redirect.Kind == "loopback",
 		RedirectSameHost: hostOf(t.RedirectURI) == hostOf(t.ClientID),
 		Person:           person.Sub, FirstSeen: a.Client.CreatedAt, Remembered: t.Before,

@@ -178,3 +178,53 @@ func TestB33OtherGrantsLive(t *testing.T) {
 		t.Errorf("%d grants, want 3", n)
 	}
 }
+
+// TestCU09ShownLinks: links of another origin stay off the page and are
+// listed as cut, unless settings waive it; what is shown is text, and a logo is
+// neither shown nor fetched (Q11). As much as possible is shown besides (A11).
+func TestCU09ShownLinks(t *testing.T) {
+	t.Parallel()
+	const own, foreign = "https://client.example.com", "https://other.example.net"
+	links := func(at string) map[string]any {
+		return map[string]any{"client_uri": at + "/", "tos_uri": at + "/terms", "policy_uri": at + "/privacy", "logo_uri": at + "/logo.png"}
+	}
+	for _, tt := range []struct {
+		name, at, settings string
+		shown              bool
+	}{
+		{"own origin", own, `true`, true},
+		{"another origin", foreign, `true`, false},
+		{"another origin, waived", foreign, `false`, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := start(t, servertest.Options{Policy: map[string]string{"clients.rego": strings.Replace(base,
+				`"redirect":`, `"display": {"same_origin": `+tt.settings+`}, "redirect":`, 1)}})
+			s.Docs.Publish(client, links(tt.at))
+			p := atConsent(t, s, s.Browser(), nil)
+			want := map[string]string{"client-uri": tt.at + "/", "tos-uri": tt.at + "/terms", "policy-uri": tt.at + "/privacy", "client-id": client}
+			for name, text := range want {
+				if name != "client-id" && !tt.shown {
+					text = ""
+				}
+				if got := mark(p, name); got != text {
+					t.Errorf("%s = %q, want %q", name, got, text)
+				}
+			}
+			if strings.Contains(p.Body, "logo.png") || strings.Contains(p.Body, "<img") || strings.Contains(p.Body, `href="`+tt.at) {
+				t.Errorf("the page has a logo or a link\n%s", brief(p))
+			}
+			var cut []string
+			for _, r := range s.Records(store.RecordQuery{Outcome: "admitted"}) {
+				for _, c := range r.Cut {
+					cut = append(cut, c.Member)
+				}
+			}
+			if all := slices.Contains(cut, "client_uri") && slices.Contains(cut, "logo_uri") && slices.Contains(cut, "tos_uri") && slices.Contains(cut, "policy_uri"); all == tt.shown || tt.shown && len(cut) > 0 {
+				t.Errorf("cut = %q", cut)
+			}
+			if n := s.Docs.Total(); n != 1 {
+				t.Errorf("%d fetches, want the document alone", n)
+			}
+		})
+	}
+}

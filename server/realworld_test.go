@@ -195,15 +195,15 @@ var realInstallations = map[string]installation{
 	},
 	"VS Code on its port, B19 device_code": {
 		id: vscode, redirect: "http://127.0.0.1:33418/", scope: "mcp:read mcp:write", state: "vscode", refresh: true, granted: "mcp:read mcp:write",
-		cut: []string{"grant_types urn:ietf:params:oauth:grant-type:device_code server"},
+		cut: []string{"grant_types urn:ietf:params:oauth:grant-type:device_code server", "logo_uri https://code.visualstudio.com/assets/branding/code-stable.png settings"},
 	},
 	"VS Code on another port, B21": {
 		id: vscode, redirect: "http://127.0.0.1:PORT/", scope: "mcp:read", state: "vscode", refresh: true, granted: "mcp:read",
-		cut: []string{"grant_types urn:ietf:params:oauth:grant-type:device_code server"},
+		cut: []string{"grant_types urn:ietf:params:oauth:grant-type:device_code server", "logo_uri https://code.visualstudio.com/assets/branding/code-stable.png settings"},
 	},
 	"VS Code in the browser": {
 		id: vscode, redirect: "https://vscode.dev/redirect", state: "https://vscode.dev/callback?nonce=1&windowId=2", refresh: true, granted: "mcp:read",
-		cut: []string{"grant_types urn:ietf:params:oauth:grant-type:device_code server"},
+		cut: []string{"grant_types urn:ietf:params:oauth:grant-type:device_code server", "logo_uri https://code.visualstudio.com/assets/branding/code-stable.png settings"},
 	},
 	"Goose with its document's scopes beside": {
 		id: goose, redirect: "http://localhost:PORT/oauth_callback", scope: "openid profile email mcp:read", state: "goose", granted: "mcp:read",
@@ -214,9 +214,11 @@ var realInstallations = map[string]installation{
 	},
 	"ChatGPT as none, B18 no scope, B20 two methods": {
 		id: chatgpt, redirect: "https://chatgpt.com/connector_platform_oauth_redirect", state: "oauth_s_69", refresh: true, granted: "mcp:read",
+		cut: []string{"logo_uri https://persistent.oaistatic.com/sonic/misc/openai-logo.png settings"},
 	},
 	"ChatGPT with its key, B20 two methods, CU-06": {
 		id: chatgpt, redirect: "https://chatgpt.com/connector_platform_oauth_redirect", state: "oauth_s_69", refresh: true, granted: "mcp:read",
+		cut:   []string{"logo_uri https://persistent.oaistatic.com/sonic/misc/openai-logo.png settings"},
 		keyed: true,
 	},
 	"Zed": {

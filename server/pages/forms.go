@@ -80,6 +80,10 @@ type Consent struct {
 	// ClientURI is the client_uri of the document, shown as text and never as a
 	// link; may be empty.
 	ClientURI string
+	// TosURI and PolicyURI are the document's links to terms of service and to
+	// a privacy policy, shown as text; may be empty.
+	TosURI    string
+	PolicyURI string
 	// RedirectHost is the host of the redirect URI of this request, in ASCII,
 	// with the port if it names one.
 	RedirectHost string

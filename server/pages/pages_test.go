@@ -108,6 +108,9 @@ func allPages() []pageCase {
 		{"consent_bare", consent(func(d *pages.Consent) {
 			*d = pages.Consent{ClientHost: "claude.ai", RedirectHost: "claude.ai", Action: "/consent"}
 		}), 200},
+		{"consent_A11_terms_and_privacy", consent(func(d *pages.Consent) {
+			d.TosURI, d.PolicyURI = "https://claude.ai/terms", "https://claude.ai/privacy"
+		}), 200},
 		{"consent_warnings", consent(func(d *pages.Consent) {
 			d.Warnings = []string{"The document changed since you last agreed.", "Its keys <b>moved</b>."}
 		}), 200},
@@ -129,6 +132,7 @@ func allPages() []pageCase {
 		{"consent_B34_attribute", consent(func(d *pages.Consent) {
 			const s = `"' onclick=alert(1) style=x <!-- `
 			d.Ticket, d.CSRF, d.ClientName, d.ClientURI, d.Person, d.PolicyTitle = s, s, s, s, s, s
+			d.TosURI, d.PolicyURI = s, s
 			d.ClientID, d.ClientHost, d.RedirectHost = s, s, s
 			d.Resources = []pages.Resource{{ID: s, Name: s}}
 			d.Scopes = []pages.Scope{{Name: s, Description: s, Checked: true}}

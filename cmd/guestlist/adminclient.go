@@ -53,10 +53,10 @@ func askCommand(use, short string, server *serverFlags, subs ...*cobra.Command) 
 	return c
 }
 
-// quietFor escapes what is invisible where the output is JSON; pages and
-// tables escape by themselves.
+// quietFor escapes what is invisible where the output is JSON; pages, tables
+// and sheets escape by themselves.
 func quietFor(w io.Writer, format string) io.Writer {
-	if format == "table" {
+	if format == "table" || format == "csv" {
 		return w
 	}
 	return quietJSON{w}

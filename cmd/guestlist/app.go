@@ -145,7 +145,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 		return err
 	}
 	rotate := func(_ context.Context, purpose string) error { return k.Rotate(purpose) }
-	a.admin, err = admin.New(admin.Config{Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Reload: a.reload, Rotate: rotate})
+	a.admin, err = admin.New(admin.Config{Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Reload: a.reload, Rotate: rotate, Broker: a.broker})
 	return err
 }
 

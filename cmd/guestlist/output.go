@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,7 +13,7 @@ import (
 
 // outputFlag adds -o to a command and returns where its value lands.
 func outputFlag(c *cobra.Command) *string {
-	return c.Flags().StringP("output", "o", "table", "output format: table, json or ndjson")
+	return c.Flags().StringP("output", "o", "table", "output format: table, json or ndjson; a list also csv")
 }
 
 // table is a result that can be shown in every output format.
@@ -20,6 +21,7 @@ type table struct {
 	columns []string
 	rows    [][]string // cells, for people
 	values  []any      // the same rows, for machines
+	sheet   [][]string // names and cells of csv; nil: columns in lower case, and rows
 }
 
 // print writes t as format says.
@@ -47,8 +49,45 @@ func (t table) print(w io.Writer, format string) error {
 			fmt.Fprintln(tw, strings.Join(clean(row), "\t"))
 		}
 		return tw.Flush()
+	case "csv":
+		return t.printCSV(w)
 	}
-	return fmt.Errorf("output format %q: want table, json or ndjson", format)
+	return fmt.Errorf("output format %q: want table, json, ndjson or csv", format)
+}
+
+// printCSV writes t as RFC 4180 has it, with cells that no spreadsheet takes
+// for a formula.
+func (t table) printCSV(w io.Writer) error {
+	sheet := t.sheet
+	if sheet == nil {
+		names := make([]string, len(t.columns))
+		for i, c := range t.columns {
+			names[i] = strings.ReplaceAll(strings.ToLower(c), " ", "_")
+		}
+		sheet = append([][]string{names}, t.rows...)
+	}
+	e := csv.NewWriter(w)
+	for _, row := range sheet {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = inert(cell)
+		}
+		if err := e.Write(cells); err != nil {
+			return err
+		}
+	}
+	e.Flush()
+	return e.Error()
+}
+
+// inert makes a cell text: strangers choose names, and a spreadsheet runs what
+// begins like a formula.
+func inert(cell string) string {
+	safe := visible(cell)
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return "'" + safe
+	}
+	return safe
 }
 
 // printJSON writes one indented JSON value.

@@ -47,6 +47,8 @@ type site struct {
 	config string
 	issuer string
 	hits   *atomic.Int64 // of the document host
+	docs   *httptest.Server
+	body   atomic.Pointer[string] // of the document; nil: the plain one
 }
 
 // newSite writes configuration, policies and people.
@@ -61,6 +63,7 @@ func newSite(t *testing.T) *site {
 	docs.TLS = tlsConfig
 	docs.StartTLS()
 	t.Cleanup(docs.Close)
+	s.docs = docs
 	listen := "127.0.0.1:" + freePort(t)
 	s.issuer = "http://" + listen
 	s.config = filepath.Join(s.dir, "guestlist.yaml")
@@ -93,6 +96,10 @@ outbound:
 func (s *site) document(w http.ResponseWriter, _ *http.Request) {
 	s.hits.Add(1)
 	w.Header().Set("Content-Type", "application/json")
+	if body := s.body.Load(); body != nil {
+		io.WriteString(w, *body)
+		return
+	}
 	json.NewEncoder(w).Encode(map[string]any{
 		"client_id": processClient, "client_name": "Example", "redirect_uris": []string{"http://127.0.0.1/callback"},
 	})

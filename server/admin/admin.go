@@ -7,13 +7,27 @@
 // kind of connection, so that a handler mounted on a public listener by
 // mistake answers nothing.
 //
-//	GET  /v1/clients?after=&limit=        client rows in the order of their identifiers
-//	GET  /v1/clients/show?id=URL          one client row with the document as fetched
+//	GET  /v1/clients?after=&limit=&FILTER    client rows in the order of their identifiers, pins without a row among them
+//	GET  /v1/clients/show?id=URL             one client: its document, pin, blocks and grants
+//	GET  /v1/clients/history?id=URL          the documents that were in force for it, or waited, newest first
+//	GET  /v1/clients/reach?FILTER            how many clients are stored, and grants they have that have not ended
+//	POST /v1/clients/pin?id=URL              use the document in the body, and fetch none
+//	POST /v1/clients/unpin?id=URL            use its host's document again
+//	POST /v1/clients/block?kind=&value=&reason=   keep out a url, host, domain or document, and end what it covers
+//	POST /v1/clients/unblock?kind=&value=    take a block back
+//	POST /v1/clients/revoke?FILTER&why=      end clients and their grants
+//	GET  /v1/blocks                          every block
 //	GET  /v1/audit?client_id=&event=&outcome=&reason=&since=&until=&limit=&newest=
 //	GET  /v1/audit/why?id=ID              the records behind a request, a decision or a client
 //	GET  /v1/status                       what the process says of itself
 //	POST /v1/policies/reload              load the policies again
 //	POST /v1/keys/rotate?purpose=         publish a new key that takes over later
+//
+// An act about clients is one commit with its record, which names the peer as
+// the actor; where many clients end, each page of them is one.
+//
+// FILTER is url=&url_prefix=&host=&domain=&document=&policy=&label=&registration=&state=,
+// all of which must fit.
 //
 // An error is {"error": text}. Unknown and repeated parameters are refused;
 // an empty one counts as absent. Identifiers travel in the query, never in
@@ -25,11 +39,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
+	"guestlist/broker"
 	"guestlist/store"
 )
 
@@ -45,19 +62,13 @@ type Config struct {
 	// refuses others, with an error fit for the operator. nil: the route
 	// answers 404.
 	Rotate func(ctx context.Context, purpose string) error
+	Broker *broker.Broker // decides and stages the acts about clients; nil: their routes answer 404
 }
 
 // api answers requests.
 type api struct {
 	cfg    Config
 	routes map[string]route
-}
-
-// route is one endpoint.
-type route struct {
-	method string
-	params []string // every parameter that is known
-	handle func(ctx context.Context, q url.Values) (any, error)
 }
 
 // New checks cfg and returns the handler. The http.Server that it runs on
@@ -72,25 +83,15 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, errors.New("admin: no clock")
 	}
 	a := &api{cfg: cfg}
-	a.routes = map[string]route{
-		"/v1/clients":      {http.MethodGet, []string{"after", "limit"}, a.listClients},
-		"/v1/clients/show": {http.MethodGet, []string{"id"}, a.showClient},
-		"/v1/audit": {
-			http.MethodGet,
-			[]string{"client_id", "event", "outcome", "reason", "since", "until", "limit", "newest"}, a.listRecords,
-		},
-		"/v1/audit/why":       {http.MethodGet, []string{"id"}, a.why},
-		"/v1/status":          {http.MethodGet, nil, a.status},
-		"/v1/policies/reload": {http.MethodPost, nil, a.reload},
-		"/v1/keys/rotate":     {http.MethodPost, []string{"purpose"}, a.rotate},
-	}
+	a.routes = a.table()
 	return a, nil
 }
 
 // failure is an error with its HTTP status. Its text is for the operator.
 type failure struct {
-	status int
-	text   string
+	status     int
+	text       string
+	retryAfter time.Duration // when asking again may help; zero: unknown
 }
 
 // Error implements error.
@@ -98,7 +99,7 @@ func (f *failure) Error() string { return f.text }
 
 // fail makes a failure.
 func fail(status int, format string, args ...any) error {
-	return &failure{status, fmt.Sprintf(format, args...)}
+	return &failure{status: status, text: fmt.Sprintf(format, args...)}
 }
 
 // ServeHTTP implements http.Handler.
@@ -106,15 +107,11 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	value, err := a.answer(r)
 	status := http.StatusOK
 	if err != nil {
-		status = http.StatusInternalServerError
-		var f *failure
-		switch {
-		case errors.As(err, &f):
-			status = f.status
-		case errors.Is(err, store.ErrUnavailable):
-			status = http.StatusServiceUnavailable
+		f := failed(err)
+		if status = f.status; f.retryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(seconds(f.retryAfter)))
 		}
-		value = problem{err.Error()}
+		value = problem{f.text}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -122,6 +119,25 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.Encode(value) // what cannot be sent has nobody left to be told
+}
+
+// failed finds the answer to an error.
+func failed(err error) *failure {
+	var f *failure
+	var refused *broker.Error
+	switch {
+	case errors.As(err, &f):
+		return &failure{f.status, err.Error(), f.retryAfter}
+	case errors.Is(err, store.ErrUnavailable):
+		return &failure{status: http.StatusServiceUnavailable, text: err.Error()}
+	case errors.As(err, &refused):
+		f = brokerFailure(refused)
+		if words := err.Error(); words != refused.Error() {
+			f.text = words
+		}
+		return f
+	}
+	return &failure{status: http.StatusInternalServerError, text: err.Error()}
 }
 
 // problem is the body of an error.
@@ -152,6 +168,13 @@ func (a *api) answer(r *http.Request) (any, error) {
 		if len(values) > 1 {
 			return nil, fail(http.StatusBadRequest, "parameter %s is repeated", name)
 		}
+	}
+	if to.body != "" {
+		body, err := io.ReadAll(io.LimitReader(r.Body, bodyMax+1))
+		if err != nil || len(body) > bodyMax {
+			return nil, fail(http.StatusRequestEntityTooLarge, "the body cannot be read or has more than %d bytes", bodyMax)
+		}
+		q.Set(to.body, string(body))
 	}
 	return to.handle(r.Context(), q)
 }

@@ -30,6 +30,7 @@ type env struct {
 	store  store.Store
 	socket string
 	client *admin.Client
+	broker *broker.Broker // of acting; else nil
 }
 
 // shortDir is a directory whose name leaves room for a socket's.
@@ -349,7 +350,7 @@ func TestB22ClientsOfAnyBytes(t *testing.T) {
 	}
 	var listed []string
 	for after, pages := "", 0; ; pages++ {
-		page, err := e.client.Clients(ctx, after, 2)
+		page, err := e.client.Clients(ctx, admin.ClientFilter{}, after, 2)
 		if err != nil || len(page.Clients) > 2 || pages > 5 {
 			t.Fatalf("Clients(%.60q, 2) = %d rows, %v", after, len(page.Clients), err)
 		}
@@ -373,7 +374,7 @@ func TestClientsSayWhetherTheirLifeIsOver(t *testing.T) {
 	ended := row("https://a.example/ended")
 	ended.ExpiresAt = noon
 	e.commit(func(u store.Unit) { u.CreateClient(ended); u.CreateClient(row("https://a.example/live")) })
-	page, err := e.client.Clients(context.Background(), "", 0)
+	page, err := e.client.Clients(context.Background(), admin.ClientFilter{}, "", 0)
 	if err != nil || len(page.Clients) != 2 || page.Next != "" {
 		t.Fatalf("Clients() = %+v, %v, want 2 rows and no next page", page, err)
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"guestlist/broker"
 )
 
 // answerMax bounds what a client reads of one answer.
@@ -74,10 +77,10 @@ type RecordFilter struct {
 	Newest   bool      // the newest ones, newest first; else the oldest
 }
 
-// Clients returns one page of client rows behind the identifier after; limit
-// zero means 100, the most is 1000.
-func (c *Client) Clients(ctx context.Context, after string, limit int) (ClientPage, error) {
-	q := url.Values{}
+// Clients returns one page of the clients that f selects, behind the
+// identifier after; limit zero means 100, the most is 1000.
+func (c *Client) Clients(ctx context.Context, f ClientFilter, after string, limit int) (ClientPage, error) {
+	q := f.query()
 	set(q, "after", after)
 	setLimit(q, limit)
 	var out ClientPage
@@ -85,11 +88,25 @@ func (c *Client) Clients(ctx context.Context, after string, limit int) (ClientPa
 	return out, err
 }
 
-// Show returns one client row with its document as fetched.
-func (c *Client) Show(ctx context.Context, id string) (ClientRow, error) {
-	var out ClientRow
+// Show returns all that is known of one client.
+func (c *Client) Show(ctx context.Context, id string) (ClientDetail, error) {
+	var out ClientDetail
 	err := c.call(ctx, http.MethodGet, "/v1/clients/show", url.Values{"id": {id}}, &out)
 	return out, err
+}
+
+// History returns the documents of a client, newest first.
+func (c *Client) History(ctx context.Context, id string) ([]Version, error) {
+	var out History
+	err := c.call(ctx, http.MethodGet, "/v1/clients/history", url.Values{"id": {id}}, &out)
+	return out.Versions, err
+}
+
+// Blocks returns every block.
+func (c *Client) Blocks(ctx context.Context) ([]broker.Block, error) {
+	var out BlockPage
+	err := c.call(ctx, http.MethodGet, "/v1/blocks", nil, &out)
+	return out.Blocks, err
 }
 
 // Records returns the records that fit f.
@@ -160,8 +177,13 @@ func setLimit(q url.Values, limit int) {
 
 // call sends one request and decodes the answer into out.
 func (c *Client) call(ctx context.Context, method, path string, q url.Values, out any) error {
+	return c.send(ctx, method, path, q, nil, out)
+}
+
+// send is call with a body.
+func (c *Client) send(ctx context.Context, method, path string, q url.Values, sent []byte, out any) error {
 	u := url.URL{Scheme: "http", Host: "admin", Path: path, RawQuery: q.Encode()}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(sent))
 	if err != nil {
 		return fmt.Errorf("ask the server: %w", err)
 	}

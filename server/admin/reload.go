@@ -7,6 +7,7 @@ import (
 
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
+	"guestlist/store"
 )
 
 // reloaded is the answer of a reload that worked.
@@ -32,18 +33,25 @@ func (a *api) reload(ctx context.Context, _ url.Values) (any, error) {
 
 // recordAct commits the record of what an operator does; detail may be empty.
 func (a *api) recordAct(ctx context.Context, event, detail string) error {
+	r, u, err := a.actRecord(ctx, event)
+	if err != nil {
+		return err
+	}
+	r.Detail = detail
+	u.Append(r)
+	return a.cfg.Store.Commit(ctx, u)
+}
+
+// actRecord starts the record of what an operator does, and a unit for it.
+func (a *api) actRecord(ctx context.Context, event string) (decisionlog.Record, store.Unit, error) {
 	u := a.cfg.Store.Begin()
 	epoch, err := u.Epoch(ctx)
 	if err != nil {
-		return err
+		return decisionlog.Record{}, nil, err
 	}
 	revision, err := u.ActiveRevision(ctx)
-	if err != nil {
-		return err
-	}
-	u.Append(decisionlog.Record{
+	return decisionlog.Record{
 		DecisionID: broker.NewID(), Timestamp: a.cfg.Now(), Event: event, Outcome: decisionlog.OutcomeDone,
-		Revision: revision, Epoch: epoch, Actor: Actor(ctx), Detail: detail,
-	})
-	return a.cfg.Store.Commit(ctx, u)
+		Revision: revision, Epoch: epoch, Actor: Actor(ctx),
+	}, u, err
 }

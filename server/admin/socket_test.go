@@ -104,7 +104,7 @@ func TestClientSaysHowToReachAServer(t *testing.T) {
 	dir := shortDir(t)
 	stale(t, filepath.Join(dir, "stale"))
 	for _, path := range []string{filepath.Join(dir, "none"), filepath.Join(dir, "stale")} {
-		_, err := admin.NewClient(path).Clients(context.Background(), "", 0)
+		_, err := admin.NewClient(path).Clients(context.Background(), admin.ClientFilter{}, "", 0)
 		if err == nil || !strings.HasPrefix(err.Error(), "no server answers on "+path) || !strings.Contains(err.Error(), "guestlist serve") {
 			t.Errorf("Clients() on %s = %v, want no server and what to do", path, err)
 		}

@@ -1,0 +1,53 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+)
+
+// bodyMax bounds the body of a request: a document of the largest size that
+// can be configured.
+const bodyMax = 64 << 10
+
+// handler answers a request by its parameters.
+type handler func(ctx context.Context, q url.Values) (any, error)
+
+// route is one endpoint.
+type route struct {
+	method string
+	params []string // every parameter that is known
+	body   string   // the parameter that the request's body is; empty: a body is not read
+	handle handler
+}
+
+// get is a route that changes nothing.
+func get(h handler, params ...string) route {
+	return route{method: http.MethodGet, params: params, handle: h}
+}
+
+// post is a route that changes something.
+func post(h handler, params ...string) route {
+	return route{method: http.MethodPost, params: params, handle: h}
+}
+
+// table lists the routes.
+func (a *api) table() map[string]route {
+	return map[string]route{
+		"/v1/clients":         get(a.listClients, append([]string{"after", "limit"}, filterParams...)...),
+		"/v1/clients/show":    get(a.showClient, "id"),
+		"/v1/clients/history": get(a.history, "id"),
+		"/v1/clients/reach":   get(a.reach, filterParams...),
+		"/v1/clients/pin":     {http.MethodPost, []string{"id"}, "document", a.acting(a.pinClient)},
+		"/v1/clients/unpin":   post(a.acting(a.unpinClient), "id"),
+		"/v1/clients/block":   post(a.acting(a.block), "kind", "value", "reason"),
+		"/v1/clients/unblock": post(a.acting(a.unblock), "kind", "value"),
+		"/v1/clients/revoke":  post(a.acting(a.revokeClients), append([]string{"why"}, filterParams...)...),
+		"/v1/blocks":          get(a.listBlocks),
+		"/v1/audit":           get(a.listRecords, "client_id", "event", "outcome", "reason", "since", "until", "limit", "newest"),
+		"/v1/audit/why":       get(a.why, "id"),
+		"/v1/status":          get(a.status),
+		"/v1/policies/reload": post(a.reload),
+		"/v1/keys/rotate":     post(a.rotate, "purpose"),
+	}
+}

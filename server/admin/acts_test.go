@@ -331,6 +331,28 @@ func TestActsAreRunAgain(t *testing.T) {
 	}
 }
 
+// relabelled is a store whose lists are older than its rows.
+type relabelled struct{ store.Store }
+
+func (r relabelled) Clients(ctx context.Context, q store.ClientQuery) ([]broker.Client, error) {
+	rows, err := r.Store.Clients(ctx, q)
+	for i := range rows {
+		rows[i].Tags = []string{"vip"}
+	}
+	return rows, err
+}
+
+// What does not fit any more when it is to end goes on.
+func TestActsLookAgain(t *testing.T) {
+	e, _ := acting(t)
+	e.granted("a.example", 1)
+	e2 := start(t, func(c *admin.Config) { c.Store, c.Broker = relabelled{e.store}, e.broker })
+	got, err := e2.client.Revoke(context.Background(), admin.ClientFilter{Label: "vip"}, "")
+	if err != nil || got != (admin.Reach{}) || len(e.listed(admin.ClientFilter{})) != 1 {
+		t.Errorf("Revoke() of what does not fit any more = %+v, %v, want nothing", got, err)
+	}
+}
+
 func TestServerWithoutABroker(t *testing.T) {
 	e := start(t, nil)
 	for _, target := range []string{"block?kind=host&value=a.example&reason=x", "unblock?kind=host&value=a.example", "revoke?host=a.example", "pin?id=x", "unpin?id=x"} {

@@ -139,11 +139,12 @@ func TestClientsThatRarelyFit(t *testing.T) {
 	e.commit(func(u store.Unit) {
 		for i := range rows {
 			c := row("https://a.example/" + strconv.Itoa(100_000+i))
-			if i == rows-1 {
+			if i == rows-300 {
 				c.Tags = []string{"last"}
 			}
 			u.CreateClient(c)
 		}
+		u.PutPin(pinFor(standing))
 	})
 	page, err := e.client.Clients(context.Background(), admin.ClientFilter{Label: "last"}, "", 10)
 	if err != nil || len(page.Clients) != 0 || page.Next == "" {
@@ -151,6 +152,9 @@ func TestClientsThatRarelyFit(t *testing.T) {
 	}
 	if got := e.listed(admin.ClientFilter{Label: "last"}); len(got) != 1 {
 		t.Errorf("every page of Clients() = %d rows, want 1", len(got))
+	}
+	if got := e.listed(admin.ClientFilter{Registration: "pinned"}); len(got) != 1 {
+		t.Errorf("every page of pinned Clients() = %d rows, want 1", len(got))
 	}
 }
 

@@ -40,7 +40,7 @@ type host struct {
 	hits int
 }
 
-func (h *host) Document(_ context.Context, _ cimd.ID, lim fetch.Limits) (fetch.Document, error) {
+func (h *host) Document(_ context.Context, _ cimd.ID, lim fetch.Limits, _ fetch.Held) (fetch.Document, error) {
 	h.hits++
 	if h.body == "" {
 		return fetch.Document{}, &fetch.Error{Reason: string(broker.ReasonFetchDNS), Detail: "no such host"}

@@ -127,7 +127,7 @@ func (s *Store) attempt(batch []*request, answers []error, out []bool) (*txn, er
 		if err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
-		if t, err = begin(tx); err == nil {
+		if t, err = begin(tx, &s.pack); err == nil {
 			err = t.applyAll(batch, answers, out)
 		}
 		if err != nil || !t.wrote {

@@ -12,6 +12,10 @@
 // no checksum of their own. A missing key cannot be told from a damaged one;
 // a damaged key inside a range that is read in order is noticed.
 //
+// The document of a client is kept once, under its hash, however many rows
+// refer to it. Records are compressed with a dictionary of what records have
+// in common.
+//
 // The file belongs to one process at a time. Panics and memory faults inside
 // bbolt, as a damaged page can cause, become errors; one that hits the
 // committer stops all writing until the store is opened again.

@@ -96,7 +96,7 @@ func prepare(cfg Config) error {
 
 // complete is the cheap check at start: format, buckets, state and length.
 func complete(path string, tx *bbolt.Tx, size int64) error {
-	v := view{tx}
+	v := viewOf(tx)
 	if tx.Size() > size {
 		return fmt.Errorf("%s is cut short (%d of %d bytes): restore a backup", path, size, tx.Size())
 	}
@@ -200,7 +200,7 @@ func furnish(tx *bbolt.Tx, now time.Time) error {
 			return err
 		}
 	}
-	t := &txn{view: view{tx}}
+	t := &txn{view: viewOf(tx)}
 	if err := t.save(metaBucket, []byte(formatKey), format{Format: fileVersion, Created: now.UTC()}); err != nil {
 		return err
 	}

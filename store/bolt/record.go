@@ -28,7 +28,11 @@ func (t *txn) appendRecord(r decisionlog.Record) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
-	if err := t.put(recordBucket, seqKey(seq), packRecord(sealed)...); err != nil {
+	packed, err := t.pack.pack(sealed)
+	if err != nil {
+		return fmt.Errorf("%w: compress a record: %w", store.ErrUnavailable, err)
+	}
+	if err := t.put(recordBucket, seqKey(seq), packed); err != nil {
 		return err
 	}
 	for _, entry := range []struct {
@@ -54,15 +58,6 @@ func (t *txn) indexRecord(b bucket, value string, seq uint64) error {
 	return t.put(b, append(lengthPrefixed(value), seqKey(seq)...))
 }
 
-// packRecord keeps the three byte strings of a record as they are, each but
-// the last behind its length.
-func packRecord(s decisionlog.Sealed) [][]byte {
-	return [][]byte{
-		binary.AppendUvarint(nil, uint64(len(s.Header))), s.Header,
-		binary.AppendUvarint(nil, uint64(len(s.Salt))), s.Salt, s.Body,
-	}
-}
-
 // record returns a copy of one sealed record.
 func (v view) record(seq uint64) (decisionlog.Sealed, error) {
 	key := seqKey(seq)
@@ -70,24 +65,15 @@ func (v view) record(seq uint64) (decisionlog.Sealed, error) {
 	if err != nil {
 		return decisionlog.Sealed{}, err
 	}
-	header, rest, ok := cutField(raw)
-	salt, body, ok2 := cutField(rest)
-	if !ok || !ok2 {
-		return decisionlog.Sealed{}, damaged(recordBucket, key, "the record is missing or cut short")
+	header, salt, body, err := v.unpack.unpack(raw)
+	if err != nil {
+		return decisionlog.Sealed{}, damaged(recordBucket, key, err.Error())
 	}
 	s := decisionlog.Sealed{Seq: seq, Header: bytes.Clone(header)}
 	if len(body) > 0 {
 		s.Salt, s.Body = bytes.Clone(salt), bytes.Clone(body)
 	}
 	return s, nil
-}
-
-func cutField(raw []byte) (field, rest []byte, ok bool) {
-	n, size := binary.Uvarint(raw)
-	if size <= 0 || n > uint64(len(raw)-size) {
-		return nil, nil, false
-	}
-	return raw[size : size+int(n)], raw[size+int(n):], true
 }
 
 // scan walks the records of one query over several views.

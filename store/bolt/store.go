@@ -47,7 +47,8 @@ type Store struct {
 	health  error
 	changed chan struct{}
 
-	broken  error // written by the committer: no further commit is possible
+	broken  error  // written by the committer: no further commit is possible
+	pack    packer // the committer's
 	decoded decoded
 
 	commits atomic.Uint64
@@ -141,7 +142,7 @@ func (s *Store) read(ctx context.Context, fn func(view) error) error {
 	var inner error
 	err := guarded(s.path, func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
-			inner = fn(view{tx})
+			inner = fn(viewOf(tx))
 			return nil
 		})
 	})

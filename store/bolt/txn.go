@@ -61,7 +61,12 @@ type state struct {
 
 // view reads through one bbolt transaction. Nothing it returns outlives it
 // but decoded rows.
-type view struct{ tx *bbolt.Tx }
+type view struct {
+	tx     *bbolt.Tx
+	unpack *unpacker
+}
+
+func viewOf(tx *bbolt.Tx) view { return view{tx: tx, unpack: &unpacker{}} }
 
 // bucket returns a bucket that every complete file has.
 func (v view) bucket(b bucket) (*bbolt.Bucket, error) {
@@ -112,11 +117,12 @@ type txn struct {
 	st       state
 	wrote    bool // something is to be committed
 	appended bool // a record among it
+	pack     *packer
 }
 
 // begin reads the state that a batch starts from.
-func begin(tx *bbolt.Tx) (*txn, error) {
-	t := &txn{view: view{tx}}
+func begin(tx *bbolt.Tx, pack *packer) (*txn, error) {
+	t := &txn{view: viewOf(tx), pack: pack}
 	var err error
 	t.st, err = t.state()
 	return t, err

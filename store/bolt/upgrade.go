@@ -33,7 +33,7 @@ func upgrade(path string, db *bbolt.DB, file *os.File) error {
 	err := guarded(path, func() error {
 		var old bool
 		err := db.View(func(tx *bbolt.Tx) (err error) {
-			old, err = outdated(view{tx})
+			old, err = outdated(viewOf(tx))
 			return err
 		})
 		if err != nil || !old {
@@ -59,7 +59,7 @@ func outdated(v view) (bool, error) {
 
 // renew adds what the present format has beyond an earlier one.
 func renew(tx *bbolt.Tx) error {
-	t := &txn{view: view{tx}}
+	t := &txn{view: viewOf(tx)}
 	for _, b := range buckets() {
 		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
 			return err

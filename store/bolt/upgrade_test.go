@@ -49,13 +49,28 @@ var listedClients = []broker.Client{
 	{ID: "https://a.example/2", Domain: "a.example", Incarnation: 2, Published: []byte(`{"a":1}`), ExpiresAt: at.Add(2 * time.Hour)},
 }
 
-// inlined makes the rows of listedClients what they were before format 4, and
-// deletes the buckets that came with it.
+// inlined makes the rows of listedClients and the two records what they were
+// before format 4, and deletes the buckets that came with it.
 func inlined(tx *bbolt.Tx) error {
 	for _, c := range listedClients {
 		row, err := json.Marshal(c)
 		if err == nil {
 			err = tx.Bucket([]byte("clients")).Put([]byte(c.ID), sealed("clients", c.ID, 1, row))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	records := tx.Bucket([]byte("records"))
+	for seq := range uint64(2) {
+		key := string(binary.BigEndian.AppendUint64(nil, seq+1))
+		value := records.Get([]byte(key))
+		if value == nil {
+			continue // another store
+		}
+		plain, err := inflated(value[1+binary.Size(uint32(0)):])
+		if err == nil {
+			err = records.Put([]byte(key), sealed("records", key, 1, plain))
 		}
 		if err != nil {
 			return err

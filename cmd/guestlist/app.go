@@ -98,7 +98,7 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.store, err = bolt.Open(bolt.Config{Path: p.storePath}); err != nil {
+	if a.store, err = bolt.Open(bolt.Config{Path: p.storePath, Compacted: a.compacted}); err != nil {
 		return nil, err
 	}
 	if err := a.assemble(k, people, door); err != nil {
@@ -110,6 +110,15 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// compacted logs what came of compacting the store at start.
+func (a *app) compacted(c bolt.Compaction) {
+	line, event, text := a.log.Info(), "store.compacted", "more than half of the store's file was free"
+	if c.Err != nil {
+		line, event, text = a.log.Warn().Err(c.Err), "store.compaction_failed", "the file stays in use as it is. Remedy: free as much space as it takes, and restart"
+	}
+	line.Str("event", event).Int64("bytes_before", c.Before).Int64("bytes_after", c.After).Msg(text)
 }
 
 // assemble builds what stands on the store.

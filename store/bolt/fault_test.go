@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "full":
 		err = fullDisk(path)
+	case "compact":
+		err = compactFull(path)
+	case "open":
+		err = openAndClose(path)
 	case "write":
 		err = writeForEver(path)
 	}

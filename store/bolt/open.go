@@ -30,7 +30,9 @@ type format struct {
 }
 
 // Open opens the store in cfg.Path and makes it when no file is there; a file
-// of an earlier format is upgraded. Every error wraps store.ErrUnavailable and says what to do; a file that is not a
+// of an earlier format is upgraded, and one of 16 MiB or more of which more
+// than half is free is written anew beside it, compact, and replaced. Every
+// error wraps store.ErrUnavailable and says what to do; a file that is not a
 // complete store of this format, or that another process holds, is not
 // written to.
 func Open(cfg Config) (*Store, error) {
@@ -46,8 +48,15 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if err := prepare(cfg); err != nil {
+	waste, err := prepare(cfg)
+	if err != nil {
 		return nil, fmt.Errorf("%w: open store: %w", store.ErrUnavailable, err)
+	}
+	if waste {
+		done := compact(cfg)
+		if cfg.Compacted != nil {
+			cfg.Compacted(done)
+		}
 	}
 	s := &Store{
 		path:    cfg.Path,
@@ -55,7 +64,6 @@ func Open(cfg Config) (*Store, error) {
 		idle:    make(chan struct{}),
 		changed: make(chan struct{}),
 	}
-	var err error
 	if s.db, s.file, err = openFile(cfg, false); err != nil {
 		return nil, fmt.Errorf("%w: open store: %w", store.ErrUnavailable, err)
 	}
@@ -67,31 +75,35 @@ func Open(cfg Config) (*Store, error) {
 }
 
 // prepare makes sure that a complete store is at cfg.Path: it makes one where
-// nothing is, and else looks without writing.
-func prepare(cfg Config) error {
+// nothing is, and else looks without writing. It reports whether the file is
+// worth a compaction.
+func prepare(cfg Config) (waste bool, err error) {
 	info, err := os.Stat(cfg.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return create(cfg)
+		return false, create(cfg)
 	case err != nil:
-		return err
+		return false, err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file: name the file itself", cfg.Path)
+		return false, fmt.Errorf("%s is not a regular file: name the file itself", cfg.Path)
 	case info.Size() == 0:
-		return fmt.Errorf("%s is empty: restore a backup, or remove the file if it never held anything", cfg.Path)
+		return false, fmt.Errorf("%s is empty: restore a backup, or remove the file if it never held anything", cfg.Path)
 	}
 	db, file, err := openFile(cfg, true)
 	if err != nil {
-		return err
+		return false, err
 	}
 	err = guarded(cfg.Path, func() error {
-		return db.View(func(tx *bbolt.Tx) error { return complete(cfg.Path, tx, info.Size()) })
+		return db.View(func(tx *bbolt.Tx) error {
+			waste = wasteful(db, tx)
+			return complete(cfg.Path, tx, info.Size())
+		})
 	})
 	var f *fault
 	if errors.As(err, &f) {
-		return errors.Join(err, abandon(file))
+		return false, errors.Join(err, abandon(file))
 	}
-	return errors.Join(err, db.Close())
+	return waste, errors.Join(err, db.Close())
 }
 
 // complete is the cheap check at start: format, buckets, state and length.
@@ -125,6 +137,28 @@ func complete(path string, tx *bbolt.Tx, size int64) error {
 
 // openFile opens an existing file and hands out its descriptor too.
 func openFile(cfg Config, readOnly bool) (*bbolt.DB, *os.File, error) {
+	for range 3 {
+		db, file, err := openOnce(cfg, readOnly)
+		if err != nil {
+			return nil, nil, err
+		}
+		// Who waited for the lock may hold a file that was replaced meanwhile.
+		opened, err := file.Stat()
+		named, err2 := os.Stat(cfg.Path)
+		if err := errors.Join(err, err2); err != nil {
+			return nil, nil, errors.Join(err, db.Close())
+		}
+		if os.SameFile(opened, named) {
+			return db, file, nil
+		}
+		if err := db.Close(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return nil, nil, fmt.Errorf("%s is replaced again and again: is another program at work on it?", cfg.Path)
+}
+
+func openOnce(cfg Config, readOnly bool) (*bbolt.DB, *os.File, error) {
 	var file *os.File
 	opts := &bbolt.Options{
 		Timeout:      cfg.Timeout,
@@ -136,7 +170,9 @@ func openFile(cfg Config, readOnly bool) (*bbolt.DB, *os.File, error) {
 			return file, err
 		},
 	}
-	if !readOnly {
+	if readOnly { // to count free pages
+		opts.PreLoadFreelist, opts.NoStatistics = true, false
+	} else {
 		opts.InitialMmapSize = cfg.InitialMmapSize
 	}
 	var db *bbolt.DB

@@ -30,6 +30,9 @@ type Config struct {
 	// Now stamps the creation of a new file and nothing else. Nil means
 	// time.Now.
 	Now func() time.Time
+	// Compacted is told when Open compacted the file, or tried to. Nil means
+	// that nobody is told.
+	Compacted func(Compaction)
 }
 
 // Store keeps the contract of package store in one file.

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"testing"
@@ -99,5 +100,37 @@ func TestRevocationWhileSwitchedOff(t *testing.T) {
 	s = start(t, servertest.Options{Policy: switchPolicy, Dir: dir, Start: s.Clock.Now()})
 	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusBadRequest {
 		t.Errorf("refresh of a revoked grant: %d %v, want 400", status, answer)
+	}
+}
+
+// TestPF01PinnedGoesOn: cimd.admit stops clients that nobody vouches for. One
+// that an operator pinned goes through its whole flow, and nothing is fetched.
+func TestPF01PinnedGoesOn(t *testing.T) {
+	t.Parallel()
+	s := start(t, servertest.Options{Policy: switchPolicy, AdmitOff: true})
+	document, err := json.Marshal(map[string]any{
+		"client_id": client, "client_name": "Example", "client_uri": docHost, "redirect_uris": []string{redirectURI},
+		"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := s.Store.Begin()
+	if err := s.Broker.PinClient(t.Context(), u, "uid 1000", client, document); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.Commit(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	tokens := signedIn(t, s)
+	if _, told, _ := introspect(t, s, "Example MCP server", servertest.Secret, tokens["access_token"]); told["active"] != true {
+		t.Errorf("active: %v, want true", told["active"])
+	}
+	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusOK {
+		t.Errorf("refresh: %d %v", status, answer)
+	}
+	wantPage(t, s, s.Browser().Authorize(s.Request(docHost+"/other", nil)), http.StatusForbidden, broker.ReasonCIMDOff)
+	if n := s.Docs.Total(); n != 0 {
+		t.Errorf("%d fetches, want none", n)
 	}
 }

@@ -136,6 +136,7 @@ due CU-05 a document without a usable capability is refused
 due CU-06 keys by jwks_uri, refetched on an unknown kid once a minute
 due CU-07 methods with shared secrets are refused
 due CU-08 jwks_uri of the same origin unless waived
+due CU-09 links, terms and logos of the same origin unless waived
 due CU-11 fetches have their own trust store and proxy
 due CU-17 a stored client wins over CIMD
 due CU-22 nothing is needed but a temporary file

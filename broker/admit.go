@@ -91,14 +91,17 @@ type call struct {
 	req Request
 	now time.Time
 
-	policy  Policy
-	id      cimd.ID
-	row     Client // the stored row, when live is set
-	live    bool   // row is a client that lives now
-	given   *given // the operator's document; nil: the host's counts
-	doc     parsed // the document to judge
-	ended   bool   // this call staged an end: of a client or of its document's use
-	write   func() // stages the client of an admission, once its record is authored
+	policy Policy
+	id     cimd.ID
+	row    Client // the stored row, when live is set
+	live   bool   // row is a client that lives now
+	given  *given // the operator's document; nil: the host's counts
+	doc    parsed // the document to judge
+	ended  bool   // this call staged an end: of a client or of its document's use
+	write  func() // stages the client, once the record is authored
+	news
+	asker
+
 	phases  []decisionlog.Phase
 	input   Input // of the last phase asked
 	metrics map[string]int64
@@ -110,15 +113,6 @@ type call struct {
 // newCall starts a call.
 func (b *Broker) newCall(ctx context.Context, u Unit, req Request) *call {
 	return &call{b: b, ctx: ctx, u: u, req: req, now: b.cfg.Now(), metrics: map[string]int64{}, registration: RegistrationCIMD}
-}
-
-// parsed is a document with where it came from.
-type parsed struct {
-	cimd.Parsed
-	from      string // network, store, pin or configuration
-	body      []byte
-	fetchedAt time.Time
-	freshFor  time.Duration
 }
 
 // run asks the phases in order; nothing to the right runs when something to
@@ -192,16 +186,15 @@ func (c *call) start() error {
 	if err := c.obtain(d); err != nil {
 		return err
 	}
-	if c.doc.from == fromNetwork { // the digests of others were looked at before
-		if err := c.anyBlock([]blockKey{documentBlock(c.doc.SHA256)}); err != nil {
-			return err
-		}
+	err := c.settle(d.Settings)
+	if err == nil {
+		err = c.stopped(d.Settings)
 	}
-	err := c.judge()
-	if err != nil && c.live && c.row.DocumentSHA256 != c.doc.SHA256 && c.blamesDocument(err) {
-		// The host has published another document. It is not stored, since it
-		// was refused; the one before must not outlive it by the host's trouble.
-		c.endUsability()
+	if err == nil {
+		err = c.judge()
+	}
+	if err != nil {
+		c.concede(err)
 	}
 	return err
 }
@@ -218,6 +211,16 @@ func (c *call) judge() error {
 			c.out.RedirectURI = c.input.Request.RedirectURI
 		}
 		return refusal(d)
+	}
+	if c.mustWait(d.Settings) {
+		// The settings were not known before the document was.
+		if err := c.hold(d.Settings); err != nil {
+			return err
+		}
+		return c.judge()
+	}
+	if err := c.stopped(d.Settings); err != nil {
+		return err
 	}
 	c.out.RedirectURI = c.input.Request.RedirectURI
 	if c.req.Fault != nil {

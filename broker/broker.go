@@ -74,6 +74,7 @@ type Broker struct {
 	reread     reread
 	origin     *origin
 	registered map[string]registered // by client_id
+	cool       cooldown              // of operators' fetches
 
 	seenMu sync.Mutex
 	seen   map[sighting]time.Time // until when it need not be asked again

@@ -41,7 +41,7 @@ func (c *call) caps() Caps {
 // findRoom refuses a new client beyond the caps before anything is fetched for
 // it. The commit looks again.
 func (c *call) findRoom() error {
-	if c.live {
+	if c.live || c.apart {
 		return nil
 	}
 	domain, winner := c.domain(), c.out.Decision.Winner

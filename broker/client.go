@@ -43,7 +43,7 @@ type Pending struct {
 	Published []byte    `json:"published"` // as fetched or as an operator gave it
 	SHA256    string    `json:"sha256"`
 	SeenAt    time.Time `json:"seen_at"` // first
-	Changes   []string  `json:"changes"` // what makes it wait, see Change
+	Changes   []string  `json:"changes"` // what makes it wait, see Changes
 }
 
 // ApproveKeys puts the keys that wait for an operator in force. Without any it

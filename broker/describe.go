@@ -84,7 +84,7 @@ func describeID(id cimd.ID, admittedBefore bool) ClientInput {
 // describeDocument fills what the document phase adds.
 func (c *call) describeDocument() {
 	doc := c.doc
-	c.input.Published = doc.Published
+	c.input.Published, c.input.Redirects = doc.Published, []cimd.Redirect{}
 	for _, uri := range doc.Document.RedirectURIs {
 		if r, err := cimd.ClassifyRedirect(uri, c.id); err == nil {
 			c.input.Redirects = append(c.input.Redirects, r)

@@ -19,7 +19,7 @@ func (c *call) obtain(d Decision) error {
 	if c.given != nil {
 		return c.take(profile)
 	}
-	if c.own() && c.row.Fresh(c.now) {
+	if !c.apart && c.own() && c.row.Fresh(c.now) {
 		return c.fromStore(profile)
 	}
 	if err := c.findRoom(); err != nil {
@@ -28,17 +28,24 @@ func (c *call) obtain(d Decision) error {
 	began := c.b.cfg.Now()
 	got, p, err := c.b.origin.document(c.ctx, wanted{
 		id: c.id, limits: c.limits(d), profile: profile, source: decisionlog.Subscriber(c.req.Facts.Source.IP),
-		domain: c.domain(), cold: !c.live, exact: namesHost(d),
+		domain: c.domain(), cold: !c.live, exact: namesHost(d), apart: c.apart, afresh: c.afresh,
 	})
 	c.metrics["timer_fetch_ns"] = c.b.cfg.Now().Sub(began).Nanoseconds()
 	if isForm(err) {
-		c.endUsability()
+		c.withdraw(fromCIMD(err))
 		return fromCIMD(err)
 	}
 	if err != nil {
 		return c.unobtained(err, profile)
 	}
-	c.doc = parsed{Parsed: p, from: fromNetwork, body: got.Body, fetchedAt: got.FetchedAt, freshFor: got.FreshFor}
+	c.doc = parsed{
+		Parsed: p, from: fromNetwork, body: got.Body, fetchedAt: got.FetchedAt, freshFor: got.FreshFor,
+		etag: got.ETag, lastModified: got.LastModified,
+	}
+	// The digests of others were looked at before.
+	if err := c.anyBlock([]blockKey{documentBlock(c.doc.SHA256)}); err != nil {
+		return err
+	}
 	return nil
 }
 
@@ -61,14 +68,14 @@ func (c *call) fromStore(profile cimd.Profile) error {
 	if err != nil {
 		return fromCIMD(err)
 	}
-	c.doc = parsed{Parsed: p, from: "store", body: c.row.Published, fetchedAt: c.row.FetchedAt}
+	c.doc = parsed{Parsed: p, from: fromStore, body: c.row.Published, fetchedAt: c.row.FetchedAt}
 	return nil
 }
 
 // unobtained falls back on the row in transient trouble and while fetches are
 // paced, and ends its usability otherwise.
 func (c *call) unobtained(err error, profile cimd.Profile) error {
-	usable := c.own() && c.now.Before(c.row.UsableUntil)
+	usable := c.own() && !c.apart && c.now.Before(c.row.UsableUntil)
 	var e *Error
 	var fe *fetch.Error
 	switch {
@@ -82,62 +89,31 @@ func (c *call) unobtained(err error, profile cimd.Profile) error {
 	case fe.Transient && usable:
 		return c.fromStore(profile)
 	}
+	refused := &Error{Reason: Reason(fe.Reason), Err: err}
 	if !fe.Transient {
-		c.endUsability()
+		c.withdraw(refused)
 	}
-	return &Error{Reason: Reason(fe.Reason), Err: err}
-}
-
-// endUsability makes a stored document stop standing in for its host: the
-// host itself withdrew it, or serves something that is not a document.
-func (c *call) endUsability() {
-	if !c.live || !c.row.WithdrawnAt.IsZero() {
-		return
-	}
-	row := c.row
-	row.UsableUntil, row.FreshUntil = earlier(row.UsableUntil, c.now), earlier(row.FreshUntil, c.now)
-	row.WithdrawnAt = c.now
-	c.u.RequireEpoch(c.out.Epoch)
-	c.u.UpdateClient(row)
-	c.ended = true
-}
-
-// blamesDocument reports whether a refusal is about the new document and not
-// about the request: a stranger's faulty request must not wear out a client.
-func (c *call) blamesDocument(err error) bool {
-	reason := ReasonOf(err)
-	if reason == ReasonRedirectMismatch {
-		_, _, before := cimd.MatchRedirect(c.row.Document.RedirectURIs, c.req.RedirectURI)
-		return before
-	}
-	return !redirectable(reason) && (c.req.Fault == nil || reason != c.req.Fault.Reason)
+	return refused
 }
 
 // stage prepares the client's row when this request gave it a new life or a
-// new document; a row that is reused at most lives longer.
+// document that its host served; a row that is reused at most lives longer.
 func (c *call) stage(d Decision) {
-	if c.doc.from == "store" {
+	if c.doc.from == fromStore && c.doc.SHA256 == c.row.DocumentSHA256 {
 		c.reuse(d.Settings)
 		return
 	}
-	row := Client{
-		ID: c.id.String(), Registration: c.registration, Domain: c.domain(), Incarnation: c.row.Incarnation, CreatedAt: c.row.CreatedAt,
-		Document: c.doc.Document, DocumentSHA256: c.doc.SHA256, DocumentBytes: len(c.doc.body), Published: c.doc.body,
-		FetchedAt: c.doc.fetchedAt, FreshUntil: c.doc.fetchedAt.Add(c.freshFor(d.Settings)),
-		Policy: d.Winner, Tags: d.Settings.Tags, Revision: c.out.Revision, OnPolicyChange: d.Settings.OnPolicyChange,
+	row, isNew, write := c.row, !c.live, c.u.UpdateClient
+	if isNew {
+		row, write = Client{Incarnation: newIncarnation(), CreatedAt: c.now}, c.u.CreateClient
 	}
-	if c.live {
-		row.Keys, row.PendingKeys, row.KeysChangedAt = c.row.Keys, c.row.PendingKeys, c.row.KeysChangedAt
+	row.ID, row.Registration, row.Domain = c.id.String(), c.registration, c.domain()
+	c.putInForce(&row)
+	if c.doc.from != fromStore {
+		c.seen(&row, d.Settings)
 	}
-	row.UsableUntil = row.FreshUntil.Add(d.Settings.Document.StaleIfError.Std())
+	row.Policy, row.Tags, row.Revision, row.OnPolicyChange = d.Winner, d.Settings.Tags, c.out.Revision, d.Settings.OnPolicyChange
 	row.ExpiresAt = c.expiry(row, d.Settings)
-	write, isNew := c.u.UpdateClient, !c.live
-	if c.live {
-		row.FetchedAt = later(row.FetchedAt, c.row.FetchedAt) // a shared fetch may be older than a pin that is gone
-		row.ExpiresAt = later(row.ExpiresAt, earlier(c.row.ExpiresAt, c.now.Add(d.Settings.ClientTTL.Std())))
-	} else {
-		row.Incarnation, row.CreatedAt, write = newIncarnation(), c.now, c.u.CreateClient
-	}
 	c.out.Client = row
 	c.write = func() {
 		c.u.RequireEpoch(c.out.Epoch)
@@ -145,27 +121,59 @@ func (c *call) stage(d Decision) {
 			c.u.CapClients(row.Domain, row.Policy, c.caps())
 		}
 		write(row)
+		c.writeBeside()
 	}
 }
 
-// reuse leaves the row alone as long as it outlives the flow that starts now.
+// putInForce makes the document at hand the row's. One that is another than
+// before enters the client's history, unless it waited and stands there
+// already.
+func (c *call) putInForce(row *Client) {
+	if row.DocumentSHA256 != c.doc.SHA256 && (row.Pending == nil || row.Pending.SHA256 != c.doc.SHA256) {
+		c.putVersion()
+	}
+	if len(c.changes) > 0 {
+		c.tell("document.changed", decisionlog.OutcomeDone, c.doc.SHA256, strings.Join(c.changes, " ")+": in force")
+	}
+	row.setDocument(c.doc, c.changes, c.now)
+}
+
+// setDocument puts a document in force.
+func (row *Client) setDocument(doc parsed, changes []string, now time.Time) {
+	row.Document, row.DocumentSHA256, row.DocumentBytes, row.Published = doc.Document, doc.SHA256, len(doc.body), doc.body
+	row.ETag, row.LastModified, row.Pending = doc.etag, doc.lastModified, nil
+	moved := slices.Contains(changes, changeKeysMoved)
+	if moved || slices.Contains(changes, changeAuthWeakened) {
+		row.KeysChangedAt = now
+	}
+	if moved {
+		row.Keys, row.PendingKeys = nil, nil
+	}
+}
+
+// reuse leaves the row alone as long as it outlives the flow that starts now
+// and nothing was learnt of its document.
 func (c *call) reuse(s Settings) {
-	c.out.Client, c.out.Reused = c.row, true
+	row := c.row
 	until := c.now.Add(min(c.flow(), s.ClientTTL.Std()))
-	changed := stricter(c.row.OnPolicyChange, c.row.OnPolicyChange) != s.OnPolicyChange
-	if !changed && !until.After(c.row.ExpiresAt) {
-		return
-	}
-	c.out.Client.ExpiresAt, c.out.Client.OnPolicyChange = later(until, c.row.ExpiresAt), s.OnPolicyChange
-	row := c.out.Client
-	c.write = func() {
-		c.u.RequireEpoch(c.out.Epoch)
-		if changed {
-			c.u.UpdateClient(row)
-			return
+	changed := stricter(row.OnPolicyChange, row.OnPolicyChange) != s.OnPolicyChange
+	row.OnPolicyChange = s.OnPolicyChange
+	switch longer := until.After(row.ExpiresAt); {
+	case c.told:
+		row.ExpiresAt = c.expiry(row, s)
+		c.row, c.write = row, c.rewrite
+	case changed:
+		row.ExpiresAt = later(until, row.ExpiresAt)
+		c.row, c.write = row, c.rewrite
+	case longer:
+		row.ExpiresAt = until
+		c.write = func() {
+			c.u.RequireEpoch(c.out.Epoch)
+			c.u.ExtendClient(row.ID, row.Incarnation, until)
 		}
-		c.u.ExtendClient(row.ID, row.Incarnation, until)
 	}
+	c.out.Client, c.out.Reused = row, !c.told
+	c.out.Client.Document = c.doc.Document
 }
 
 // flow is how long a flow may take from its start to the exchange of its code.
@@ -179,11 +187,11 @@ func (c *call) freshFor(s Settings) time.Duration {
 }
 
 // expiry is the end of the client's life: usable until, or the end of a flow
-// started at the last moment of freshness, whichever is later; never past
-// client_ttl. Grants move it forward by ExtendClient.
+// started at the last moment of freshness, or what it was, whichever is latest;
+// never past client_ttl. Grants move it forward by ExtendClient.
 func (c *call) expiry(row Client, s Settings) time.Time {
 	end := later(row.FreshUntil, c.now).Add(c.flow())
-	return earlier(later(row.UsableUntil, end), c.now.Add(s.ClientTTL.Std()))
+	return earlier(later(later(row.UsableUntil, end), row.ExpiresAt), c.now.Add(s.ClientTTL.Std()))
 }
 
 // later returns the later of two times.

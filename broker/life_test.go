@@ -217,9 +217,6 @@ func TestB24_EndOfUsability(t *testing.T) {
 		"404":         func(w *world) { w.host.err = gone() },
 		"D1 invalid":  func(w *world) { w.host.body = []byte("{") },
 		"D3 mismatch": func(w *world) { w.host.body = document(map[string]any{"client_id": "https://evil.example/x"}) },
-		"redirect removed": func(w *world) {
-			w.host.body = document(map[string]any{"redirect_uris": []string{"https://app.example.com/new"}})
-		},
 		"denied anew": func(w *world) {
 			w.host.body = document(map[string]any{"client_name": "Bank"})
 			w.policy.answer = func(q broker.Query, d *broker.Decision) {
@@ -294,7 +291,7 @@ func TestPF11_PF12_ExpiredAndAdmittedAnew(t *testing.T) {
 	first = w.mustAdmit()
 	w.at(25 * hour)
 	o := w.mustAdmit()
-	if want := []string{"end", "append", "create", "append"}; !slices.Equal(o.unit.wrote, want) || o.commits != 1 || o.hits != 1 {
+	if want := []string{"end", "append", "create", "version", "append"}; !slices.Equal(o.unit.wrote, want) || o.commits != 1 || o.hits != 1 {
 		t.Errorf("staged %v in %d commits, want %v in one", o.unit.wrote, o.commits, want)
 	}
 	if o.Client.Incarnation == first.Client.Incarnation || o.Reused || len(o.asked[1].Input.Provenance.Changed) != 0 {

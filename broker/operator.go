@@ -44,7 +44,7 @@ type Version struct {
 	Published []byte    `json:"published,omitempty"`
 	SeenAt    time.Time `json:"seen_at"`
 	From      string    `json:"from"`    // network, pin, configuration
-	Changes   []string  `json:"changes"` // against the version before, see Change; empty for the first
+	Changes   []string  `json:"changes"` // against the version before, see Changes; empty for the first
 }
 
 // Registered is a client that the configuration names. It wins over its

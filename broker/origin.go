@@ -37,10 +37,12 @@ type wanted struct {
 	domain  string       // registrable domain of id
 	cold    bool         // the client is not known
 	exact   bool         // the winning policy names the host without wildcards
+	apart   bool         // asked by this server or an operator: no budget pays, and no answer from before will do
+	afresh  bool         // asked by an operator who will not be paced by the failures of others
 }
 
 // key is everything that the answer depends on.
-func (w wanted) key() string { return fmt.Sprintf("%+v %v %s", w.limits, w.profile, w.id) }
+func (w wanted) key() string { return fmt.Sprintf("%+v %v %v %s", w.limits, w.profile, w.apart, w.id) }
 
 // flight is one fetch, under way until done is closed.
 type flight struct {
@@ -85,13 +87,13 @@ func (o *origin) board(ctx context.Context, w wanted) (*flight, error) {
 	if f, ok := o.flights[key]; ok {
 		return f, nil
 	}
-	if f, ok := o.landed.find(key, now); ok {
+	if f, ok := o.landed.find(key, now); ok && !w.apart {
 		return f, nil
 	}
-	if wait := o.pace.wait(w.id.String(), now); wait > 0 {
+	if wait := o.pace.wait(w.id.String(), now); wait > 0 && !w.afresh {
 		return nil, tryLater(ReasonFetchPaced, wait, "the last fetches failed")
 	}
-	if w.cold {
+	if w.cold && !w.apart {
 		if wait, spent := o.purse.takeOff(w, now); wait > 0 {
 			return nil, tryLater(ReasonRateLimited, wait, "cimd.budgets: "+spent+" is spent")
 		}
@@ -115,7 +117,7 @@ func (o *origin) fly(ctx context.Context, key string, w wanted, f *flight) {
 	defer o.mu.Unlock()
 	now := o.now()
 	delete(o.flights, key)
-	if w.cold {
+	if w.cold && !w.apart {
 		o.purse.land(w.source)
 	}
 	switch {
@@ -126,10 +128,10 @@ func (o *origin) fly(ctx context.Context, key string, w wanted, f *flight) {
 	default:
 		o.pace.failed(w.id.String(), now)
 	}
-	if f.err == nil && f.got.FreshFor > 0 {
+	if f.err == nil && f.got.FreshFor > 0 && !w.apart {
 		o.landed.keep(key, f, now)
 	}
-	if f.err != nil && !w.cold {
+	if f.err != nil && !w.cold && !w.apart {
 		o.purse.charge(w, now)
 	}
 	close(f.done)

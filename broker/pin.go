@@ -86,9 +86,10 @@ func (b *Broker) UnpinClient(ctx context.Context, u Unit, actor, clientID string
 	return nil
 }
 
-// Where a document came from when it was not in the store.
+// Where a document at hand came from.
 const (
-	fromNetwork       = "network"
+	fromNetwork       = "network" // its host served it, or said that it still stands
+	fromStore         = "store"
 	fromPin           = "pin"
 	fromConfiguration = "configuration"
 )
@@ -130,7 +131,7 @@ func (c *call) take(profile cimd.Profile) error {
 	}
 	c.doc = parsed{Parsed: p, from: c.given.from, body: c.given.body, fetchedAt: c.now, freshFor: c.b.cfg.Cache.Default}
 	if c.own() && c.row.DocumentSHA256 == p.SHA256 && c.row.Fresh(c.now) {
-		c.doc.from, c.doc.fetchedAt = "store", c.row.FetchedAt
+		c.doc.from, c.doc.fetchedAt = fromStore, c.row.FetchedAt
 	}
 	return nil
 }

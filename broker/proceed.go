@@ -20,11 +20,11 @@ func (c *call) proceed() error {
 	if bound != nil && bound.DocumentSHA256 != "" && !c.row.WithdrawnAt.IsZero() {
 		return Refuse(ReasonDocumentChanged, "the document was withdrawn or replaced by one that is refused, at %s", c.row.WithdrawnAt.UTC().Format(time.RFC3339))
 	}
-	p, err := c.b.reread.document(c.row.Published, c.id, cimd.ProfileCIMD)
+	p, err := c.stored(cimd.ProfileCIMD)
 	if err != nil {
 		return &Error{Reason: ReasonServerTrouble, Err: err}
 	}
-	c.doc = parsed{Parsed: p, from: "store", body: c.row.Published, fetchedAt: c.row.FetchedAt}
+	c.doc = parsed{Parsed: p, from: fromStore, body: c.row.Published, fetchedAt: c.row.FetchedAt}
 	c.input = c.baseInput(c.req.Facts)
 	c.describeDocument()
 	c.input.User = totalUser(*c.req.Person)
@@ -34,9 +34,10 @@ func (c *call) proceed() error {
 	}
 	d := c.ask(phase, &c.doc.Document)
 	c.out.Client, c.out.RedirectURI = c.row, c.req.Facts.RedirectURI
+	c.out.Client.Document = c.doc.Document
 	if !d.Allowed {
 		c.lapse(d)
 		return refusal(d)
 	}
-	return nil
+	return c.stands(d.Settings)
 }

@@ -47,6 +47,8 @@ const (
 	ReasonDocumentName          Reason = "document_name_missing"
 	ReasonDocumentTooOld        Reason = "document_too_old"
 	ReasonDocumentChanged       Reason = "document_changed"
+	ReasonDocumentWithdrawn     Reason = "document_withdrawn"
+	ReasonNothingWaits          Reason = "nothing_waits"
 	ReasonRequestInvalid        Reason = "request_invalid"
 	ReasonResponseType          Reason = "response_type_unsupported"
 	ReasonRequestObject         Reason = "request_object_unsupported"

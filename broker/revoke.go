@@ -54,6 +54,10 @@ func (c *call) end(e ending) {
 	if e.event == "" {
 		e.event, e.outcome = "client.pruned", decisionlog.OutcomePruned
 	}
+	if c.dry {
+		c.live = false
+		return
+	}
 	c.u.RequireEpoch(c.out.Epoch)
 	c.u.EndClient(c.row.ID, c.row.Incarnation, c.now, e.reason)
 	c.u.Append(decisionlog.Record{

@@ -161,7 +161,7 @@ type outcome struct {
 	err     error
 	reason  broker.Reason
 	record  decisionlog.Record   // the one record of the decision
-	others  []decisionlog.Record // of client.pruned
+	others  []decisionlog.Record // of what the request met
 	staged  bool                 // the record came with the commit
 	commits int
 	hits    int
@@ -203,7 +203,7 @@ func (w *world) sort(o *outcome, stored, late int) {
 	w.t.Helper()
 	n := 0
 	for _, r := range w.records[stored:] {
-		if r.Event == "client.pruned" {
+		if r.Event != "admission.decided" {
 			o.others = append(o.others, r)
 			continue
 		}

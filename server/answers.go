@@ -67,6 +67,8 @@ var answers = map[broker.Reason]answer{
 	broker.ReasonClientEnded:          {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonClientRevoked:        {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonDocumentTooOld:       {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
+	broker.ReasonDocumentWithdrawn:    {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
+	broker.ReasonNothingWaits:         {http.StatusBadRequest, "", "invalid_request", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonDocumentChanged:      {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonCodeUnknown:          {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonGrantSpent:           {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.WarnLevel},

@@ -17,6 +17,7 @@ const (
 	OutcomeAdmitted = "admitted" // a client was let in and has a new life or a new document
 	OutcomeReused   = "reused"   // a client already admitted was let in again without a fetch
 	OutcomeRefused  = "refused"  // somebody was told no; Reason says why
+	OutcomeHeld     = "held"     // a changed document waits for an operator
 	OutcomePruned   = "pruned"   // a client row and its grants came to their end
 	OutcomeIssued   = "issued"   // a code or token was given out
 	OutcomeGranted  = "granted"  // a person or an operator said yes

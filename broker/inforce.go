@@ -152,16 +152,23 @@ func (c *call) stopped(s Settings) error {
 	return nil
 }
 
+// stillListed refuses a request under way whose redirect URI its host has taken
+// away.
+func (c *call) stillListed() error {
+	if b := c.req.Bound; b == nil || b.DocumentSHA256 == "" {
+		return nil
+	}
+	if _, _, ok := cimd.MatchRedirect(c.doc.Document.RedirectURIs, &c.req.Facts.RedirectURI); !ok {
+		return Refuse(ReasonDocumentChanged, "its host no longer lists the redirect URI %.300q", c.req.Facts.RedirectURI)
+	}
+	return nil
+}
+
 // stands holds a later step against what became of the document since its flow
 // began.
 func (c *call) stands(s Settings) error {
 	if err := c.stopped(s); err != nil {
 		return err
-	}
-	if b := c.req.Bound; b != nil && b.DocumentSHA256 != "" {
-		if _, _, ok := cimd.MatchRedirect(c.doc.Document.RedirectURIs, &c.req.Facts.RedirectURI); !ok {
-			return Refuse(ReasonDocumentChanged, "its host no longer lists the redirect URI %.300q", c.req.Facts.RedirectURI)
-		}
 	}
 	if c.req.Refresh != nil && !c.row.GoneAt.IsZero() && s.Document.OnChange != onChangeAccept {
 		return Refuse(ReasonDocumentWithdrawn, "its host has no valid document since %s, and had none again at %s (document.on_change: %s)",

@@ -26,8 +26,10 @@ func (c *call) obtain(d Decision) error {
 		return err
 	}
 	began := c.b.cfg.Now()
+	limits := c.limits(d)
+	held, stored := c.copyHeld(limits, profile)
 	got, p, err := c.b.origin.document(c.ctx, wanted{
-		id: c.id, limits: c.limits(d), profile: profile, source: decisionlog.Subscriber(c.req.Facts.Source.IP),
+		id: c.id, limits: limits, held: held, copy: stored, profile: profile, source: decisionlog.Subscriber(c.req.Facts.Source.IP),
 		domain: c.domain(), cold: !c.live, exact: namesHost(d), apart: c.apart, afresh: c.afresh,
 	})
 	c.metrics["timer_fetch_ns"] = c.b.cfg.Now().Sub(began).Nanoseconds()
@@ -60,6 +62,20 @@ func (c *call) limits(d Decision) fetch.Limits {
 		AllowPort: namesPort(d),
 		Network:   d.Settings.Network.Fetch(),
 	}
+}
+
+// copyHeld are the stored document of this client and its validators, where
+// its host gave any and it would be accepted as it is: an answer that it still
+// stands is worth nothing otherwise (B37).
+func (c *call) copyHeld(lim fetch.Limits, profile cimd.Profile) (fetch.Held, []byte) {
+	held := fetch.Held{ETag: c.row.ETag, LastModified: c.row.LastModified}
+	if !c.own() || c.afresh || held == (fetch.Held{}) || int64(len(c.row.Published)) > lim.MaxBytes {
+		return fetch.Held{}, nil
+	}
+	if _, err := c.b.reread.document(c.row.Published, c.id, profile); err != nil {
+		return fetch.Held{}, nil
+	}
+	return held, c.row.Published
 }
 
 // fromStore judges the stored document again.

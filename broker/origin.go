@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -32,6 +33,8 @@ type origin struct {
 type wanted struct {
 	id      cimd.ID
 	limits  fetch.Limits
+	held    fetch.Held // validators of copy; zero: the whole document is wanted
+	copy    []byte     // the stored document that its host may say still stands
 	profile cimd.Profile
 	source  netip.Prefix // whose budget pays
 	domain  string       // registrable domain of id
@@ -42,7 +45,9 @@ type wanted struct {
 }
 
 // key is everything that the answer depends on.
-func (w wanted) key() string { return fmt.Sprintf("%+v %v %v %s", w.limits, w.profile, w.apart, w.id) }
+func (w wanted) key() string {
+	return fmt.Sprintf("%+v %+v %x %v %v %s", w.limits, w.held, sha256.Sum256(w.copy), w.profile, w.apart, w.id)
+}
 
 // flight is one fetch, under way until done is closed.
 type flight struct {
@@ -56,7 +61,8 @@ func newOrigin(f Fetcher, now func() time.Time, limit Budgets) *origin {
 	return &origin{fetch: f, now: now, purse: newPurse(limit), flights: map[string]*flight{}}
 }
 
-// document fetches and parses what w names. Parsed is shared: it is for reading
+// document fetches and parses what w names; where its host says that the copy
+// still stands, the body is the copy's (RFC 9111 section 4.3.3). Parsed is shared: it is for reading
 // only. Errors are those of the fetcher and of cimd.ParseDocument, and *Error
 // for what is refused before any fetch: ReasonRateLimited, ReasonFetchPaced.
 //
@@ -145,8 +151,11 @@ func (o *origin) bring(ctx context.Context, w wanted, f *flight) {
 			f.err = &Error{Reason: ReasonServerTrouble, Err: fmt.Errorf("fetch %s: panic: %v", w.id, p)}
 		}
 	}()
-	if f.got, f.err = o.fetch.Document(ctx, w.id, w.limits, fetch.Held{}); f.err != nil {
+	if f.got, f.err = o.fetch.Document(ctx, w.id, w.limits, w.held); f.err != nil {
 		return
+	}
+	if f.got.NotModified {
+		f.got.Body = w.copy
 	}
 	f.parsed, f.err = cimd.ParseDocument(f.got.Body, w.id, w.profile)
 }

@@ -25,6 +25,9 @@ func (c *call) proceed() error {
 		return &Error{Reason: ReasonServerTrouble, Err: err}
 	}
 	c.doc = parsed{Parsed: p, from: fromStore, body: c.row.Published, fetchedAt: c.row.FetchedAt}
+	if err := c.stillListed(); err != nil {
+		return err
+	}
 	c.input = c.baseInput(c.req.Facts)
 	c.describeDocument()
 	c.input.User = totalUser(*c.req.Person)

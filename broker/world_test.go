@@ -463,17 +463,27 @@ type fakeHost struct {
 	err   error
 	hits  int
 	lim   fetch.Limits // of the last fetch
+	valid fetch.Held   // validators that the host gives its document
+	held  fetch.Held   // what the last fetch was conditional on
+	same  bool         // answer 304 whatever was asked
 }
 
-func (h *fakeHost) Document(_ context.Context, _ cimd.ID, lim fetch.Limits, _ fetch.Held) (fetch.Document, error) {
+func (h *fakeHost) Document(_ context.Context, _ cimd.ID, lim fetch.Limits, held fetch.Held) (fetch.Document, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.hits++
-	h.lim = lim
+	h.lim, h.held = lim, held
 	if h.err != nil {
 		return fetch.Document{}, h.err
 	}
-	return fetch.Document{Body: slices.Clone(h.body), FetchedAt: h.w.clock().Add(-h.ago), FreshFor: max(min(h.fresh, lim.Ceiling), lim.Floor)}, nil
+	got := fetch.Document{
+		Body: slices.Clone(h.body), FetchedAt: h.w.clock().Add(-h.ago), FreshFor: max(min(h.fresh, lim.Ceiling), lim.Floor),
+		ETag: h.valid.ETag, LastModified: h.valid.LastModified,
+	}
+	if h.same || held != (fetch.Held{}) && held == h.valid {
+		got.Body, got.NotModified = nil, true
+	}
+	return got, nil
 }
 
 func (h *fakeHost) count() int {

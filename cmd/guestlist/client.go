@@ -11,7 +11,8 @@ const clientPageSize = 500
 func clientCommand() *cobra.Command {
 	server := &serverFlags{}
 	c := askCommand("client", "Look at the clients of a running server, and act on them", server,
-		clientListCommand(server), clientShowCommand(server), clientHistoryCommand(server), clientPinCommand(server), clientUnpinCommand(server),
+		clientListCommand(server), clientShowCommand(server), clientHistoryCommand(server), clientPreviewCommand(server), clientRefreshCommand(server), clientApproveCommand(server),
+		clientPinCommand(server), clientUnpinCommand(server),
 		clientBlockCommand(server), clientUnblockCommand(server), clientBlocksCommand(server), clientRevokeCommand(server))
 	c.Long = "Look at the clients of a running server, and act on them. Every act leaves a record\n" +
 		"in the decision log with the user who did it; guestlist audit ls shows them.\n\n" +

@@ -89,7 +89,14 @@ func heldDocument(c *cobra.Command, api *admin.Client, id string) ([]byte, error
 	case !errors.As(err, &refusal) || refusal.Status != http.StatusNotFound:
 		return nil, err
 	}
-	return nil, fmt.Errorf("the server holds no document of %s. Remedy: give it with --document FILE", visible(id))
+	p, err := api.Preview(c.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	if p.Published == "" {
+		return nil, fmt.Errorf("no document of %s could be had: %s. Remedy: give it with --document FILE", visible(id), visible(p.Detail))
+	}
+	return []byte(p.Published), showDocument(c, "the document that its host publishes now", p.Provenance.SHA256, p.Published)
 }
 
 // showDocument prints a document member by member.

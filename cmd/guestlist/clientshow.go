@@ -98,10 +98,18 @@ func (p *page) held(row admin.ClientDetail) {
 	}
 	if row.Pending != nil {
 		p.field(0, "waits", fmt.Sprintf("%s since %s: %s", row.Pending.SHA256, stamp(row.Pending.SeenAt), listed(row.Pending.Changes)))
-		p.field(1, "remedy", "guestlist client approve URL shows the difference and lets it in")
 	}
-	for _, k := range row.Keys {
-		p.field(0, "key", strings.TrimSpace(k.ID+" "+k.Thumbprint))
+	p.keys("key", row.Keys)
+	p.keys("waiting key", row.PendingKeys)
+	if row.Pending != nil || len(row.PendingKeys) > 0 {
+		p.field(0, "remedy", "guestlist client approve URL shows what waits and lets it in")
+	}
+}
+
+// keys writes public keys, one a line.
+func (p *page) keys(name string, list []broker.KeyPrint) {
+	for _, k := range list {
+		p.field(0, name, strings.TrimSpace(k.ID+" "+k.Thumbprint))
 	}
 }
 

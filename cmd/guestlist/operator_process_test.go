@@ -17,8 +17,9 @@ const (
 )
 
 // operatorSite is a running site whose resource can introspect, and whose
-// policy names all clients of the host, gives a label, and says more.
-func operatorSite(t *testing.T, more string) *site {
+// policy names all clients of the host, gives a label, and has more settings and
+// rules.
+func operatorSite(t *testing.T, settings, rules string) *site {
 	t.Helper()
 	s := newSite(t)
 	s.write("secret", operatorSecret)
@@ -28,8 +29,8 @@ func operatorSite(t *testing.T, more string) *site {
 	}
 	s.write("guestlist.yaml", strings.Replace(string(config), "    scopes: [mcp:read]\n", "    scopes: [mcp:read]\n    token_format: opaque\n    secret_file: secret\n", 1))
 	s.write("policies/example.rego", strings.NewReplacer(
-		"oauth/client.json", "oauth/*", `"redirect": {"loopback": true},`, `"redirect": {"loopback": true}, "tags": ["mcp"],`,
-	).Replace(admitPolicy)+more)
+		"oauth/client.json", "oauth/*", `"redirect": {"loopback": true},`, `"redirect": {"loopback": true}, "tags": ["mcp"], `+settings,
+	).Replace(admitPolicy)+rules)
 	s.serve()
 	return s
 }
@@ -103,7 +104,7 @@ func (s *site) refused(link string) string {
 // inactive at once and a new flow is refused without a fetch; taken back, the
 // client comes in again and what ended stays ended.
 func TestBlockInARunningServer(t *testing.T) {
-	s := operatorSite(t, "")
+	s := operatorSite(t, "", "")
 	alice := s.alice()
 	token := s.token(alice)
 	stdout, stderr, code := s.client("block", "--host", processHost, "--reason", "incident 7")
@@ -138,7 +139,7 @@ func TestBlockInARunningServer(t *testing.T) {
 // G-07, SN-20: revoke by label; the client may come again, its old token stays
 // dead.
 func TestRevokeInARunningServer(t *testing.T) {
-	s := operatorSite(t, "")
+	s := operatorSite(t, "", "")
 	alice := s.alice()
 	token := s.token(alice)
 	sheet := s.mustClient(processClient+",Example,", "list", "--label", "mcp", "-o", "csv")
@@ -164,7 +165,7 @@ func TestRevokeInARunningServer(t *testing.T) {
 // while the host is down, and what the host changes has no effect. Unpinned,
 // the host counts again.
 func TestPinInARunningServer(t *testing.T) {
-	s := operatorSite(t, "\nregistrations := {\"pinned\"}\n")
+	s := operatorSite(t, "", "\nregistrations := {\"pinned\"}\n")
 	s.refused(s.authorizeLink())
 	s.write("client.json", operatorDocument)
 	file := filepath.Join(s.dir, "client.json")
@@ -188,7 +189,7 @@ func TestPinInARunningServer(t *testing.T) {
 
 // A pin is refused with what is missing.
 func TestPinThatIsRefused(t *testing.T) {
-	s := operatorSite(t, "")
+	s := operatorSite(t, "", "")
 	s.write("short.json", strings.Replace(operatorDocument, `,"response_types":["code"]`, "", 1))
 	s.write("empty.json", "")
 	s.write("large.json", strings.Repeat(" ", maxDocument+1))
@@ -203,5 +204,100 @@ func TestPinThatIsRefused(t *testing.T) {
 	s.token(s.alice())
 	if _, stderr, code := s.client("pin", processClient); code != exitError || !strings.Contains(stderr, "missing: client_uri") {
 		t.Errorf("client pin of a document that lacks members = exit %d, %q", code, stderr)
+	}
+}
+
+// SN-19: a preview explains as audit why does, and leaves store and log as
+// they were.
+func TestPreviewInARunningServer(t *testing.T) {
+	s := operatorSite(t, "", "")
+	stdout := s.mustClient("would be         admitted", "preview", processClient)
+	for _, want := range []string{
+		"checks           form passed, block passed, url passed, fetch passed, document passed",
+		"    winner       example", "  settings\n", "    access_token.ttl", "  effective\n", "  members that are kept\n", "    client_name",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("client preview prints no %q:\n%s", want, stdout)
+		}
+	}
+	stdout, _, code := s.client("preview", "https://"+processHost+"/elsewhere")
+	if code != exitFindings || !strings.Contains(stdout, "no_policy_matched") || !strings.Contains(stdout, "url refused") || !strings.Contains(stdout, "nearest miss") {
+		t.Errorf("client preview of a client that no policy names = exit %d\n%s", code, stdout)
+	}
+	if n := s.hits.Load(); n != 1 {
+		t.Errorf("%d fetches for a preview that fetches and one that is refused before, want 1", n)
+	}
+	broken := `{"client_id":"https://other.example/c"}`
+	s.body.Store(&broken)
+	stdout, _, code = s.client("preview", processClient, "-o", "json")
+	if code != exitFindings || !strings.Contains(stdout, `"reason": "document_client_id_mismatch"`) {
+		t.Errorf("client preview of a broken document = exit %d\n%s", code, stdout)
+	}
+	if list := s.mustClient("", "list", "-o", "json"); list != "[]\n" {
+		t.Errorf("previews left clients: %s", list)
+	}
+	for _, r := range s.audit() {
+		if r["client_id"] != nil {
+			t.Errorf("previews left the record %v", r)
+		}
+	}
+}
+
+// G-27, G-08: refresh shows what changed and follows it; too soon it is an
+// error that says when; history has both documents.
+func TestRefreshInARunningServer(t *testing.T) {
+	s := operatorSite(t, "", "")
+	s.token(s.alice())
+	next := strings.Replace(operatorDocument, `"Example"`, `"Example 2"`, 1)
+	s.body.Store(&next)
+	stdout, stderr, code := s.client("refresh", processClient)
+	if code != 0 || !strings.Contains(stdout, "result           changed") || !strings.Contains(stdout, "    + Example 2\n") || !strings.Contains(stdout, "    - Example\n") {
+		t.Errorf("client refresh = exit %d, %s\n%s", code, stderr, stdout)
+	}
+	_, stderr, code = s.client("refresh", processClient)
+	if code != exitError || !strings.Contains(stderr, "try again in ") {
+		t.Errorf("client refresh at once = exit %d, %q, want exit 1 and when", code, stderr)
+	}
+	if n := s.hits.Load(); n != 2 {
+		t.Errorf("%d fetches, want 2", n)
+	}
+	history := s.mustClient("    + Example 2\n", "history", processClient, "--diff")
+	if !strings.Contains(history, "cosmetic") || !strings.Contains(history, "the oldest that is kept") {
+		t.Errorf("client history --diff = %s", history)
+	}
+}
+
+// SN-22, G-12: with review the last approved document stays in force until an
+// operator approves the one that waits.
+func TestApproveInARunningServer(t *testing.T) {
+	s := operatorSite(t, `"document": {"on_change": "reapprove"},`, "")
+	old := operatorDocument
+	s.body.Store(&old)
+	alice := s.alice()
+	s.token(alice)
+	next := strings.Replace(operatorDocument, `"http://127.0.0.1/callback"`, `"http://127.0.0.1/callback","http://127.0.0.1/new"`, 1)
+	s.body.Store(&next)
+	stdout, stderr, code := s.client("refresh", processClient)
+	if code != exitFindings || !strings.Contains(stdout, "result           waiting") || !strings.Contains(stdout, "    + http://127.0.0.1/new\n") {
+		t.Fatalf("client refresh = exit %d, %s\n%s", code, stderr, stdout)
+	}
+	s.mustClient(processClient, "list", "--state", "pending")
+	s.token(alice) // by the old document
+	link := strings.Replace(s.authorizeLink(), "callback", "new", 1)
+	if resp, body := s.alice().get(link); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("a redirect URI that waits = %d\n%s", resp.StatusCode, body)
+	}
+	if _, stderr, code := s.client("approve", processClient, "--digest", digestLike("a")); code != exitError || !strings.Contains(stderr, "does not wait") {
+		t.Errorf("approve of another digest = exit %d, %q", code, stderr)
+	}
+	stdout = s.mustClient("approved ", "approve", processClient)
+	if !strings.Contains(stdout, "    + http://127.0.0.1/new\n") || !strings.Contains(stdout, "redirect_added") {
+		t.Errorf("client approve = %s, want what differs", stdout)
+	}
+	if resp, body := s.alice().get(link); resp.StatusCode != http.StatusOK {
+		t.Errorf("the approved redirect URI = %d\n%s", resp.StatusCode, body)
+	}
+	if _, stderr, code := s.client("approve", processClient); code != exitError || !strings.Contains(stderr, "nothing") {
+		t.Errorf("approve when nothing waits = exit %d, %q", code, stderr)
 	}
 }

@@ -36,8 +36,9 @@ func (willing) Engine() string   { return "fake" }
 
 // host serves one document for every client.
 type host struct {
-	body string
-	hits int
+	body  string
+	hits  int
+	later int // records that the broker left for a batch
 }
 
 func (h *host) Document(_ context.Context, _ cimd.ID, lim fetch.Limits, _ fetch.Held) (fetch.Document, error) {
@@ -56,7 +57,7 @@ func acting(t *testing.T) (*env, *host) {
 	e := start(t, func(c *admin.Config) {
 		var err error
 		b, err = broker.New(broker.Config{
-			Issuer: "https://as.example", Fetch: h, Now: c.Now, Later: func(decisionlog.Record) error { return nil },
+			Issuer: "https://as.example", Fetch: h, Now: c.Now, Later: func(decisionlog.Record) error { h.later++; return nil },
 			Pseudonym: func(s string) string { return s },
 			Offer:     broker.Offer{GrantTypes: []string{"authorization_code"}, ResponseTypes: []string{"code"}, AuthMethods: []string{"none"}},
 		})

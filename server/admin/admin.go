@@ -11,6 +11,9 @@
 //	GET  /v1/clients/show?id=URL             one client: its document, pin, blocks and grants
 //	GET  /v1/clients/history?id=URL          the documents that were in force for it, or waited, newest first
 //	GET  /v1/clients/reach?FILTER            how many clients are stored, and grants they have that have not ended
+//	GET  /v1/clients/preview?id=URL          what would come of its next flow; fetches, and keeps nothing
+//	POST /v1/clients/refresh?id=URL          fetch its document now; 429 within 30 s of the last time
+//	POST /v1/clients/approve?id=URL&sha256=  put in force the document that waits
 //	POST /v1/clients/pin?id=URL              use the document in the body, and fetch none
 //	POST /v1/clients/unpin?id=URL            use its host's document again
 //	POST /v1/clients/block?kind=&value=&reason=   keep out a url, host, domain or document, and end what it covers

@@ -31,6 +31,7 @@ type env struct {
 	socket string
 	client *admin.Client
 	broker *broker.Broker // of acting; else nil
+	file   string         // of the store
 }
 
 // shortDir is a directory whose name leaves room for a socket's.
@@ -47,7 +48,13 @@ func shortDir(t *testing.T) string {
 // open opens a store in a directory of its own.
 func open(t *testing.T) store.Store {
 	t.Helper()
-	s, err := bolt.Open(bolt.Config{Path: filepath.Join(t.TempDir(), "store")})
+	return openAt(t, filepath.Join(t.TempDir(), "store"))
+}
+
+// openAt opens a store in a file.
+func openAt(t *testing.T, file string) store.Store {
+	t.Helper()
+	s, err := bolt.Open(bolt.Config{Path: file})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +65,9 @@ func open(t *testing.T) store.Store {
 // start serves the API; edit changes the configuration.
 func start(t *testing.T, edit func(*admin.Config)) *env {
 	t.Helper()
-	e := &env{T: t, store: open(t), socket: filepath.Join(shortDir(t), "s")}
+	dir := shortDir(t)
+	e := &env{T: t, socket: filepath.Join(dir, "s"), file: filepath.Join(dir, "store")}
+	e.store = openAt(t, e.file)
 	cfg := admin.Config{Store: e.store, Flush: func(context.Context) error { return nil }, Now: func() time.Time { return noon }}
 	if edit != nil {
 		edit(&cfg)
@@ -104,8 +113,16 @@ func (e *env) records() []decisionlog.Record {
 	return out
 }
 
-// raw sends a request as written and returns status, type and error text.
-func (e *env) raw(method, target string) (int, string, string) {
+// retryAfter posts to target and returns the Retry-After of the answer.
+func (e *env) retryAfter(target string) string {
+	e.Helper()
+	resp := e.do("POST", target)
+	resp.Body.Close()
+	return resp.Header.Get("Retry-After")
+}
+
+// do sends a request as written.
+func (e *env) do(method, target string) *http.Response {
 	e.Helper()
 	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", e.socket)
@@ -118,6 +135,13 @@ func (e *env) raw(method, target string) (int, string, string) {
 	if err != nil {
 		e.Fatal(err)
 	}
+	return resp
+}
+
+// raw sends a request as written and returns status, type and error text.
+func (e *env) raw(method, target string) (int, string, string) {
+	e.Helper()
+	resp := e.do(method, target)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {

@@ -8,6 +8,27 @@ import (
 	"guestlist/broker"
 )
 
+// Preview returns what would come of the client's next flow.
+func (c *Client) Preview(ctx context.Context, id string) (Preview, error) {
+	var out Preview
+	err := c.call(ctx, http.MethodGet, "/v1/clients/preview", url.Values{"id": {id}}, &out)
+	return out, err
+}
+
+// Refresh has the client's document fetched now.
+func (c *Client) Refresh(ctx context.Context, id string) (broker.Refetched, error) {
+	var out broker.Refetched
+	err := c.call(ctx, http.MethodPost, "/v1/clients/refresh", url.Values{"id": {id}}, &out)
+	return out, err
+}
+
+// Approve puts in force the document of that digest, if it still waits.
+func (c *Client) Approve(ctx context.Context, id, sha256 string) (broker.Approved, error) {
+	var out broker.Approved
+	err := c.call(ctx, http.MethodPost, "/v1/clients/approve", url.Values{"id": {id}, "sha256": {sha256}}, &out)
+	return out, err
+}
+
 // Pin stores a document for a client.
 func (c *Client) Pin(ctx context.Context, id string, document []byte) error {
 	var out pinned

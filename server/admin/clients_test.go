@@ -169,6 +169,7 @@ func TestStateOfAClient(t *testing.T) {
 	}{
 		{"live", func(*broker.Client) {}, nil, "live"},
 		{"pending", func(c *broker.Client) { c.Pending = pending }, nil, "pending"},
+		{"keys pending", func(c *broker.Client) { c.PendingKeys = []broker.KeyPrint{{ID: "k"}} }, nil, "pending"},
 		{"pending beside its pin", func(*broker.Client) {}, func(u store.Unit) {
 			p := pinFor(agent)
 			p.Pending = pending

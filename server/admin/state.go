@@ -19,7 +19,7 @@ const (
 	StateBlocked   State = "blocked"   // a block covers it
 	StateExpired   State = "expired"   // its life is over
 	StateWithdrawn State = "withdrawn" // its host withdrew its document, or publishes another that is refused
-	StatePending   State = "pending"   // it lives, and a changed document waits for an operator
+	StatePending   State = "pending"   // it lives, and a changed document, or keys, wait for an operator
 	StateLive      State = "live"      // it lives
 	StatePinned    State = "pinned"    // an operator pinned its document, and nobody came with it yet
 )
@@ -61,7 +61,7 @@ func (l look) row(c broker.Client) ClientRow {
 		row.State = StateExpired
 	case !c.WithdrawnAt.IsZero():
 		row.State = StateWithdrawn
-	case row.Pending != nil:
+	case row.Pending != nil, len(c.PendingKeys) > 0:
 		row.State = StatePending
 	default:
 		row.State = StateLive

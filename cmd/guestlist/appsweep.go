@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"guestlist/broker"
+	"guestlist/store"
 )
 
 // sweepEvery is how often what nobody will meet again is deleted, sweepAtMost
@@ -20,6 +21,7 @@ const (
 func (a *app) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	var under uint64 // the epoch that every client was looked at under
 	for {
 		select {
 		case <-ctx.Done():
@@ -34,6 +36,42 @@ func (a *app) sweep(ctx context.Context) {
 		}
 		if err := a.sweepClients(ctx); err != nil {
 			a.log.Error().Str("event", "store.sweep_failing").Err(err).Send()
+		}
+		var err error
+		if under, err = a.sweepKeptOut(ctx, under); err != nil {
+			a.log.Error().Str("event", "store.sweep_failing").Err(err).Send()
+		}
+	}
+}
+
+// sweepKeptOut ends clients that a block or the configuration keeps out and
+// that nobody meets, a page in one commit. It looks at them all, and so only
+// when the epoch moved since under, and after a start; it returns the epoch
+// that everything was looked at under, or under when something moved or failed.
+func (a *app) sweepKeptOut(ctx context.Context, under uint64) (uint64, error) {
+	epoch, err := a.store.Begin().Epoch(ctx)
+	if err != nil || epoch == under {
+		return under, err
+	}
+	for after := ""; ; {
+		rows, err := a.store.Clients(ctx, store.ClientQuery{After: after, Limit: sweepAtMost})
+		if err != nil {
+			return under, err
+		}
+		if len(rows) == 0 {
+			return epoch, nil
+		}
+		after = rows[len(rows)-1].ID
+		u := a.store.Begin()
+		n, err := a.broker.Sweep(ctx, u, rows)
+		if err == nil && n > 0 {
+			err = a.store.Commit(ctx, u)
+		}
+		switch {
+		case errors.Is(err, broker.ErrConflict):
+			return under, nil
+		case err != nil:
+			return under, err
 		}
 	}
 }

@@ -55,6 +55,7 @@ type Options struct {
 	Budgets   broker.Budgets                // of cold fetches; zero: the program's defaults
 	Caps      broker.Caps                   // of clients; zero: the program's defaults
 	Hidden    bool                          // cimd.advertise: false
+	Known     []broker.Registered           // clients of the configuration
 	Path      string                        // path of the issuer, like /tenant
 	Wrap      func(store.Store) store.Store // stands between server and store, to make it fail; nil: nothing does
 	Log       io.Writer                     // wide events; nil: dropped
@@ -171,7 +172,7 @@ func (s *Server) assemble(o Options) {
 	check(t, err)
 	s.Broker, err = broker.New(broker.Config{
 		Issuer: s.Issuer, Fetch: door, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now, Facts: o.Facts,
-		AdmitOff: o.AdmitOff, Budgets: o.Budgets, Caps: o.Caps,
+		AdmitOff: o.AdmitOff, Budgets: o.Budgets, Caps: o.Caps, Registered: o.Known,
 		Offer: broker.Offer{
 			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"}, Resources: o.Resources,
 			AuthMethods: grants.AuthMethods(), SigningAlgs: grants.SigningAlgs(),

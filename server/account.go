@@ -59,12 +59,8 @@ func (s *Server) liveGrants(ctx context.Context, username string, limit int) ([]
 
 // describeGrant is one row of the account page.
 func (s *Server) describeGrant(g store.Grant) pages.Grant {
-	host := hostOf(g.ClientID)
-	if host == "" {
-		host = g.ClientID
-	}
 	return pages.Grant{
-		ID: g.ID, ClientHost: host, ClientName: g.ClientName,
+		ID: g.ID, ClientHost: clientHost(g.ClientID), ClientName: g.ClientName,
 		RedirectHost: redirectHost(g.RedirectURI, g.Request.Redirect.Kind), Loopback: g.Request.Redirect.Kind == "loopback",
 		Resources: s.describeResources(g.Resources), Scopes: g.Scopes,
 		FirstUse: g.CreatedAt, LastUse: g.LastUsedAt, Expires: g.ExpiresAt,

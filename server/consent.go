@@ -82,7 +82,7 @@ func (s *Server) describeConsent(t ticket, a broker.Admission, person broker.Use
 	links := broker.ShownTo(a.Decision.Settings, a.Client.Document)
 	d := pages.Consent{
 		Action: s.base + "/consent", SignOutAction: s.base + "/signout",
-		ClientID: t.ClientID, ClientHost: hostOf(t.ClientID), ClientName: a.Client.Document.ClientName,
+		ClientID: t.ClientID, ClientHost: clientHost(t.ClientID), ClientName: a.Client.Document.ClientName,
 		ClientURI: links.ClientURI, TosURI: links.TosURI, PolicyURI: links.PolicyURI, RedirectHost: redirectHost(t.RedirectURI, t.Facts.Redirect.Kind),
 		Loopback:         t.Facts.Redirect.Kind == "loopback",
 		RedirectSameHost: hostOf(t.RedirectURI) == hostOf(t.ClientID),
@@ -121,6 +121,15 @@ func redirectHost(uri, kind string) string {
 		return schemeOf(uri)
 	}
 	return hostOf(uri)
+}
+
+// clientHost is the host that a client names itself by, or all of a client_id
+// that is no URL.
+func clientHost(clientID string) string {
+	if host := hostOf(clientID); host != "" {
+		return host
+	}
+	return clientID
 }
 
 // hostOf is the host of a URL with its port, as written.

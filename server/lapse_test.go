@@ -21,9 +21,6 @@ func lasting(onPolicyChange string) map[string]string {
 	"refresh_token": {"issue": true},`, 1)}
 }
 
-// nobody names no client.
-var nobody = map[string]string{"p.rego": "package admission.defaults\n\nsettings := {}\n"}
-
 // waiting plays a flow up to its code.
 func waiting(t *testing.T, s *servertest.Server) url.Values {
 	t.Helper()

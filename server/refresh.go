@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -67,12 +68,7 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 		}
 		if h.Repeat != nil {
 			tok = *h.Repeat
-			u.RequireGrant(h.Grant.ID)
-			rec := s.note(v, "token.repeated_in_grace", decisionlog.OutcomeReused)
-			ofGrant(&rec, h.Grant)
-			rec.TokenID = tok.ID
-			u.Append(rec)
-			return nil
+			return s.repeat(ctx, u, v, h, req)
 		}
 		a, err := s.admit(ctx, u, v, req)
 		if err != nil {
@@ -91,6 +87,27 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 		return nil
 	})
 	return tok, err
+}
+
+// repeat lets the answer be given again to a client that still lives.
+func (s *Server) repeat(ctx context.Context, u store.Unit, v *visit, h grants.Held, req broker.Request) error {
+	req.RequestID, req.Facts = v.id, h.Grant.Request
+	alive, endGrant, err := s.cfg.Broker.Alive(ctx, u, req)
+	if endGrant {
+		s.endGrant(u, v, h.Grant, broker.ReasonGrantEndedByPolicy, "grant.ended", unnamedWhy)
+	}
+	if err == nil && !alive {
+		err = broker.Refuse(broker.ReasonClientEnded, "the client was ended or refused since the answer was given")
+	}
+	if err != nil {
+		return err
+	}
+	u.RequireGrant(h.Grant.ID)
+	rec := s.note(v, "token.repeated_in_grace", decisionlog.OutcomeReused)
+	ofGrant(&rec, h.Grant)
+	rec.TokenID = h.Repeat.ID
+	u.Append(rec)
+	return nil
 }
 
 // stillStands holds a grant against what became of its client's document and

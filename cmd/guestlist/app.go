@@ -49,6 +49,7 @@ type plan struct {
 	cache     broker.CacheBounds
 	budgets   broker.Budgets // zero: the defaults
 	caps      broker.Caps    // zero: the defaults
+	look      time.Duration  // between two looks at one document; zero: none
 	timeout   time.Duration
 	admitOff  bool
 	hidden    bool

@@ -67,6 +67,7 @@ type cimdConfig struct {
 	Timeout      broker.Duration // of one fetch, all included; default 5 s
 	Caps         capsConfig      // of clients at the same time
 	Budgets      budgetsConfig   // of fetches for clients that are not known
+	Look         lookConfig      // at documents in the background
 }
 
 type outboundConfig struct {
@@ -170,7 +171,7 @@ func defaultConfig() config {
 		CIMD: cimdConfig{
 			Admit: on(), Advertise: on(), MaxBytes: 65536, Timeout: broker.Duration(5 * time.Second),
 			CacheFloor: broker.Duration(time.Minute), CacheDefault: broker.Duration(time.Hour), CacheCeiling: broker.Duration(24 * time.Hour),
-			Budgets: defaultBudgets(), Caps: defaultCaps(),
+			Budgets: defaultBudgets(), Caps: defaultCaps(), Look: defaultLook(),
 		},
 		Lifetimes: lifetimesConfig{
 			Ticket: broker.Duration(10 * time.Minute), Code: broker.Duration(time.Minute), Session: broker.Duration(12 * time.Hour),

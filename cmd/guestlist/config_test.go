@@ -35,6 +35,7 @@ cimd:
   timeout: 2s
   budgets: {per_source: 10, per_domain: 20, total: 100, concurrent: 32}
   caps: {total: 500, per_domain: 50}
+  look: {every: 12h}
 outbound:
   ca_file: ca.pem
 people:
@@ -124,6 +125,7 @@ func TestConfigGood(t *testing.T) {
 			MaxBytes: 5120, Timeout: d(2 * time.Second),
 			Caps:    capsConfig{Total: 500, PerDomain: 50},
 			Budgets: budgetsConfig{PerSource: 10, PerDomain: 20, Total: 100, Concurrent: 32},
+			Look:    lookConfig{Every: d(12 * time.Hour)},
 		},
 		Outbound: outboundConfig{CAFile: dir + "/ca.pem"},
 		People:   peopleConfig{File: dir + "/people.yaml"},
@@ -158,6 +160,12 @@ func TestConfigDefaults(t *testing.T) {
 	if !*c.Admit || !*c.Advertise || c.CacheFloor.String() != "1m" || c.CacheDefault.String() != "1h" || c.CacheCeiling.String() != "1d" ||
 		c.MaxBytes != 65536 || c.Timeout.String() != "5s" {
 		t.Errorf("cimd = %+v, want on, advertised, 1m, 1h, 1d, 65536, 5s", c)
+	}
+	if c.Look.Every.Std() != 24*time.Hour {
+		t.Errorf("cimd.look.every = %v, want 24h", c.Look.Every)
+	}
+	if off, err := parseIn(dir, minimalConfig+"cimd: {look: {every: off}}\n"); err != nil || off.CIMD.Look.Every != 0 {
+		t.Errorf("cimd.look.every: off = %v, %v, want none", off.CIMD.Look.Every, err)
 	}
 	if want := (budgetsConfig{PerSource: 600, PerDomain: 600, Total: 6000, Concurrent: 64}); c.Budgets != want {
 		t.Errorf("cimd.budgets = %+v, want %+v", c.Budgets, want)
@@ -242,8 +250,8 @@ func TestConfigWrong(t *testing.T) {
 		{"unknown, like nothing", "log:\n  level", "zebra: 1\nlog:\n  level", "zebra: unknown member. Remedy"},
 		{"unknown, other case", "listen:", "Listen:", "did you mean listen?"},
 		{"unknown in a resource", "    name:", "    nme:", "resources[0].nme: unknown member (did you mean resources[0].name?)"},
-		{"duplicate", "log:\n  level", "keys: {dir: b}\nlog:\n  level", "keys: is already in line 31"},
-		{"duplicate, nested", "  dir: keys", "  dir: keys\n§  dir: others", "keys.dir: is already in line 32"},
+		{"duplicate", "log:\n  level", "keys: {dir: b}\nlog:\n  level", "keys: is already in line 32"},
+		{"duplicate, nested", "  dir: keys", "  dir: keys\n§  dir: others", "keys.dir: is already in line 33"},
 		// not yet
 		{"policies.bundle", "  watch: false", "  bundle: https://b.example", "policies.bundle: is not available yet"},
 		{"cimd.retries", "  max_bytes: 5120", "  retries: 2", "cimd.retries: is not available yet"},
@@ -336,6 +344,9 @@ func TestConfigWrong(t *testing.T) {
 		{"PF-16 Q17 too many", "max_bytes: 5120", "max_bytes: 65537", "is not from 1 to 65536 (PF-16)"},
 		{"PF-17 short", "timeout: 2s", "timeout: 99ms", "cimd.timeout: 99ms is too short (PF-17: 100ms to 30s)"},
 		{"PF-17 long", "timeout: 2s", "timeout: 31s", "cimd.timeout: 31s is more than 30s"},
+		{"look too often (SN-06)", "every: 12h", "every: 9m", "cimd.look.every: 9m is too short"},
+		{"look too rarely (SN-06)", "every: 12h", "every: 8d", "cimd.look.every: 8d is more than 7d"},
+		{"look at what", "every: 12h", "every: never", "cimd.look.every: duration"},
 		{"budget zero (G-15)", "per_source: 10", "per_source: 0", "cimd.budgets.per_source: 0 is not from 1 to 1000000"},
 		{"budget negative", "per_domain: 20", "per_domain: -1", "cimd.budgets.per_domain: -1 is not from 1 to 1000000"},
 		{"budget too large", "total: 100", "total: 1000001", "cimd.budgets.total: 1000001 is not from 1 to 1000000"},

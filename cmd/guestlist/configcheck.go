@@ -98,6 +98,7 @@ func (r *configReader) checkCIMD(c *config) {
 		{"cimd.cache_default", m.CacheDefault, time.Second, day, "PF-15"},
 		{"cimd.timeout", m.Timeout, 100 * time.Millisecond, 30 * time.Second, "PF-17"},
 	})
+	r.checkLook(&m.Look)
 	if m.MaxBytes < 1 || m.MaxBytes > 65536 {
 		r.fault("cimd.max_bytes", "write a number of bytes from 1 to 65536", "%d is not from 1 to 65536 (PF-16)", m.MaxBytes)
 	}

@@ -37,6 +37,7 @@ func (c *config) members() map[string]configMember {
 			"retries":       {value: notYet},
 			"caps":          {section: c.CIMD.Caps.members()},
 			"budgets":       {section: c.CIMD.Budgets.members()},
+			"look":          {section: c.CIMD.Look.members()},
 		}},
 		"outbound": {section: map[string]configMember{
 			"ca_file":           {value: fileValue(&c.Outbound.CAFile)},

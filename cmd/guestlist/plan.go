@@ -21,7 +21,7 @@ func planFrom(c config) (plan, error) {
 		cache: broker.CacheBounds{
 			Floor: c.CIMD.CacheFloor.Std(), Default: c.CIMD.CacheDefault.Std(), Ceiling: c.CIMD.CacheCeiling.Std(),
 		},
-		budgets: c.CIMD.Budgets.limits(), caps: c.CIMD.Caps.limits(),
+		budgets: c.CIMD.Budgets.limits(), caps: c.CIMD.Caps.limits(), look: c.CIMD.Look.Every.Std(),
 		timeout: c.CIMD.Timeout.Std(), admitOff: !*c.CIMD.Admit, hidden: !*c.CIMD.Advertise,
 		insecure: len(c.Outbound.InsecureHostMap) > 0 || c.loopback() && c.TLS.CertFile == "" && len(c.TrustedProxies) == 0,
 		trusted:  c.TrustedProxies, help: c.Help,

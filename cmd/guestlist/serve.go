@@ -154,6 +154,8 @@ func (r running) until(ctx context.Context) error {
 		waits = append(waits, r.app.export(ctx, s.name, s.w))
 	}
 	go r.app.sweep(ctx)
+	look := &looker{store: r.app.store, broker: r.app.broker, every: r.app.plan.look, now: time.Now, log: log}
+	go look.run(ctx)
 	r.app.reloadOn(ctx, r.watch)
 	if r.app.plan.insecure {
 		log.Warn().Str("event", "server.insecure").Msg("for development only: an http issuer on loopback or an insecure host map; nothing here is safe for strangers")

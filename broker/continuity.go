@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // KeyPrint names one public key of a client.
@@ -120,4 +121,54 @@ func Continuous(before, after []KeyPrint) bool {
 // holds reports whether a key is among prints, under whatever kid.
 func holds(prints []KeyPrint, thumbprint string) bool {
 	return slices.ContainsFunc(prints, func(p KeyPrint) bool { return p.Thumbprint == thumbprint })
+}
+
+// Strange reports whether a key is none of the client's and comes with a set
+// that does not go on from the client's keys.
+func (c Client) Strange(set []KeyPrint, key string) bool {
+	return !Continuous(c.Keys, set) && !holds(c.Keys, key)
+}
+
+// KeyChange is what a key set that a client authenticated from makes of it.
+type KeyChange struct {
+	Client Client // with the keys that it has from now on
+	Moved  bool   // they are other than before, to be stored by Unit.MoveKeys
+	Event  bool   // they do not go on from those before, to be recorded
+}
+
+// MeetKeys holds a fetched key set, from which the client authenticated with
+// the key of that thumbprint, against the client's keys (G-09). The first set
+// and one that goes on are taken as they are. Of another set, onChange, which
+// is settings.document.on_change, says whether it is taken (accept); taken,
+// but what people allowed before counts no more (reconsent: document_changed);
+// or left to wait for an operator, and then only a key that the client had
+// before counts (reapprove, deny: client_keys_changed). The change holds beside
+// an error too.
+func (c Client) MeetKeys(set []KeyPrint, key, onChange string, now time.Time) (KeyChange, error) {
+	k := KeyChange{Client: c}
+	if Continuous(c.Keys, set) {
+		k.Moved = len(c.PendingKeys) > 0 || !slices.Equal(c.Keys, set)
+		k.Client.Keys, k.Client.PendingKeys = set, nil
+		return k, nil
+	}
+	if onChange == "accept" || onChange == "reconsent" {
+		k.Moved, k.Event = true, true
+		k.Client.Keys, k.Client.PendingKeys, k.Client.KeysChangedAt = set, nil, now
+		return k, k.Client.KeysStand(now, onChange)
+	}
+	k.Moved = !slices.Equal(c.PendingKeys, set)
+	k.Event, k.Client.PendingKeys = k.Moved, set
+	if !holds(c.Keys, key) {
+		return k, Refuse(ReasonClientKeysChanged, "the key is none of the client's, and its key set does not go on from them; the set waits for guestlist client approve %s (document.on_change: %s)", c.ID, onChange)
+	}
+	return k, nil
+}
+
+// KeysStand refuses with document_changed what was allowed no later than the
+// client's keys were replaced without continuity, unless settings accept that.
+func (c Client) KeysStand(allowed time.Time, onChange string) error {
+	if onChange == "accept" || c.KeysChangedAt.IsZero() || allowed.After(c.KeysChangedAt) {
+		return nil
+	}
+	return Refuse(ReasonDocumentChanged, "the client's keys were replaced without continuity at %s, and the person has not allowed it since (document.on_change: %s)", c.KeysChangedAt.UTC().Format(time.RFC3339), onChange)
 }

@@ -64,6 +64,7 @@ const (
 	ReasonGrantTypeUnsupported  Reason = "grant_type_unsupported"
 	ReasonGrantTypeNotAllowed   Reason = "grant_type_not_allowed"
 	ReasonClientAuthFailed      Reason = "client_authentication_failed"
+	ReasonClientKeysChanged     Reason = "client_keys_changed"
 	ReasonAssertionReplayed     Reason = "assertion_replayed"
 	ReasonClientEnded           Reason = "client_ended"
 	ReasonCodeUnknown           Reason = "code_unknown"

@@ -59,6 +59,7 @@ var reasonDocs = map[Reason]ReasonDoc{
 	ReasonGrantTypeUnsupported:  {Public: PublicRequestInvalid, Meaning: "The grant_type is not one this server has."},
 	ReasonGrantTypeNotAllowed:   {Public: PublicRequestInvalid, Meaning: "The grant_type is not in what was negotiated with this client."},
 	ReasonClientAuthFailed:      {Public: PublicRequestInvalid, Meaning: "The client did not authenticate as its grant requires."},
+	ReasonClientKeysChanged:     {Public: PublicRequestInvalid, Meaning: "The client authenticated with a key it did not have, from a key set that does not go on from its keys; the set waits for guestlist client approve URL (document.on_change: reapprove or deny)."},
 	ReasonAssertionReplayed:     {Public: PublicRequestInvalid, Meaning: "The client assertion was used before; each needs a jti of its own (settings.replay_prevention)."},
 	ReasonClientEnded:           {Public: PublicRequestInvalid, Meaning: "The client's life has ended: expired, pruned or admitted anew since the grant was made."},
 	ReasonCodeUnknown:           {Public: PublicRequestInvalid, Meaning: "The authorization code is unknown, expired or belongs to another client or redirect_uri."},

@@ -63,6 +63,7 @@ var answers = map[broker.Reason]answer{
 	broker.ReasonGrantTypeUnsupported: {http.StatusBadRequest, "", "unsupported_grant_type", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonGrantTypeNotAllowed:  {http.StatusBadRequest, "", "unauthorized_client", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonClientAuthFailed:     {http.StatusBadRequest, "", "invalid_client", http.StatusUnauthorized, zerolog.InfoLevel},
+	broker.ReasonClientKeysChanged:    {http.StatusBadRequest, "", "invalid_client", http.StatusUnauthorized, zerolog.WarnLevel},
 	broker.ReasonAssertionReplayed:    {http.StatusBadRequest, "", "invalid_client", http.StatusUnauthorized, zerolog.WarnLevel},
 	broker.ReasonClientEnded:          {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonClientRevoked:        {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},

@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -94,12 +96,28 @@ func TestA8AssertionAlgorithms(t *testing.T) {
 	}
 }
 
+// hmacWithPublicKey is an assertion as a stranger makes it whom the public key
+// serves for a secret.
+func hmacWithPublicKey(t *testing.T, k *servertest.ClientKey, assertion string) string {
+	t.Helper()
+	var set struct{ Keys []json.RawMessage }
+	if err := json.Unmarshal(servertest.KeySet(k), &set); err != nil {
+		t.Fatal(err)
+	}
+	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","kid":"k1"}`)) + "." + strings.Split(assertion, ".")[1]
+	mac := hmac.New(sha256.New, set.Keys[0])
+	mac.Write([]byte(signed))
+	return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
 // TestA8Assertions is A7, A8, A9, Q16, X15, traps 15, 16 and 17: what is wrong
 // is refused, burns no code and spends no jti.
 func TestA8Assertions(t *testing.T) {
 	t.Parallel()
 	s, k := keyedServer(t, "", "ES256")
-	strange := servertest.NewClientKey(t, "ES256", "k1")
+	strange, rs512 := servertest.NewClientKey(t, "ES256", "k1"), servertest.NewClientKey(t, "RS256", "k2")
+	rs512.Alg = "RS512"
+	s.Docs.Publish(client, keyedDocument(map[string]any{"jwks": servertest.KeySet(k, rs512)}))
 	p := s.Browser().Play(s.Request(client, nil))
 	now := s.Clock.Now()
 	in := func(d time.Duration) int64 { return now.Add(d).Unix() }
@@ -128,6 +146,8 @@ func TestA8Assertions(t *testing.T) {
 		{"A9 Q16 typ dpop+jwt", s.Assertion(k, client, typ("dpop+jwt"), jti), nil},
 		{"A9 typ JWT", s.Assertion(k, client, typ("JWT"), jti), nil},
 		{"A9 none", none, nil},
+		{"A9 HS256 with the public key", hmacWithPublicKey(t, k, s.Assertion(k, client, nil, jti)), nil},
+		{"A9 RS512", s.Assertion(rs512, client, nil, jti), nil},
 		{"A8 another key", s.Assertion(strange, client, nil, jti), nil},
 		{"iss another", s.Assertion(k, client, nil, with("iss", keyedOther)), nil},
 		{"iss absent", s.Assertion(k, client, nil, with("iss", nil)), nil},
@@ -379,8 +399,9 @@ func TestCU06JWKSURI(t *testing.T) {
 	step("the key that is left", b, 200, 4)
 	s.Docs.Set(keyedSet, servertest.Answer{Status: 503})
 	s.Clock.Advance(10 * time.Minute)
-	step("host in trouble", b, 401, 5)
-	step("host in trouble, not asked again at once", b, 401, 5)
+	step("host in trouble, the set stands in for it", b, 200, 5)
+	step("host in trouble, not asked again at once", b, 200, 5)
+	step("host in trouble, a key that is in no set", a, 401, 5)
 	served(s, "no-store", b)
 	s.Clock.Advance(10 * time.Second)
 	step("host back", b, 200, 6)

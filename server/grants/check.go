@@ -43,6 +43,8 @@ type Pending struct {
 	// the owner knows, presented it again. It comes with grant_spent: end the
 	// grant and commit.
 	Replay bool
+	// Proof is what the client proved itself with.
+	Proof Proof
 }
 
 // Check finds what must hold before policy is asked and the code is spent. It
@@ -60,11 +62,12 @@ type Pending struct {
 // A code that was spent in time does not expire: it is known as a replay for
 // as long as the store keeps it.
 //
-// Pending is zero on every error but grant_spent: a stranger who presents
-// somebody's code must not be able to end anything. Check does not compare the
+// Pending is zero on every error but grant_spent, and then too where the key is
+// strange: a stranger who presents somebody's code must not be able to end
+// anything. Check does not compare the
 // client's incarnation and asks nothing of the client's row.
 func (e *Engine) Check(ctx context.Context, u store.Unit, x Exchange) (Pending, error) {
-	code, grant, err := e.bound(ctx, u, x)
+	code, grant, proof, err := e.bound(ctx, u, x)
 	if err != nil {
 		return Pending{}, err
 	}
@@ -81,6 +84,9 @@ func (e *Engine) Check(ctx context.Context, u store.Unit, x Exchange) (Pending, 
 	if !within(x.Resources, grant.Resources) {
 		return Pending{}, broker.Refuse(broker.ReasonResourceUnknown, "a resource is not the grant's")
 	}
+	if spent && proof.Strange {
+		return Pending{}, broker.Refuse(broker.ReasonGrantSpent, "the code was presented again, with a key that the client did not have")
+	}
 	if spent {
 		return Pending{Code: code, Grant: grant, Replay: true},
 			broker.Refuse(broker.ReasonGrantSpent, "the code was presented again by its client")
@@ -88,33 +94,34 @@ func (e *Engine) Check(ctx context.Context, u store.Unit, x Exchange) (Pending, 
 	if !grant.Live(now) {
 		return Pending{}, broker.Refuse(broker.ReasonGrantEnded, "the grant behind the code has ended")
 	}
-	return Pending{Code: code, Grant: grant}, nil
+	return Pending{Code: code, Grant: grant, Proof: proof}, nil
 }
 
 // bound reads the code and its grant and holds the caller against them.
-func (e *Engine) bound(ctx context.Context, u store.Unit, x Exchange) (store.Code, store.Grant, error) {
+func (e *Engine) bound(ctx context.Context, u store.Unit, x Exchange) (store.Code, store.Grant, Proof, error) {
 	code, found, err := u.Code(ctx, hashOf(x.Code))
 	switch {
 	case err != nil:
-		return store.Code{}, store.Grant{}, unavailable("read authorization code", err)
+		return store.Code{}, store.Grant{}, Proof{}, unavailable("read authorization code", err)
 	case !found:
-		return store.Code{}, store.Grant{}, broker.Refuse(broker.ReasonCodeUnknown, "no such authorization code")
+		return store.Code{}, store.Grant{}, Proof{}, broker.Refuse(broker.ReasonCodeUnknown, "no such authorization code")
 	case x.Auth.ClientID != code.ClientID:
-		return store.Code{}, store.Grant{}, broker.Refuse(broker.ReasonCodeUnknown, "the code belongs to another client")
+		return store.Code{}, store.Grant{}, Proof{}, broker.Refuse(broker.ReasonCodeUnknown, "the code belongs to another client")
 	}
 	grant, found, err := u.Grant(ctx, code.GrantID)
 	switch {
 	case err != nil:
-		return store.Code{}, store.Grant{}, unavailable("read grant", err)
+		return store.Code{}, store.Grant{}, Proof{}, unavailable("read grant", err)
 	case !found:
-		return store.Code{}, store.Grant{}, broker.Refuse(broker.ReasonGrantEnded, "the grant behind the code is gone")
+		return store.Code{}, store.Grant{}, Proof{}, broker.Refuse(broker.ReasonGrantEnded, "the grant behind the code is gone")
 	case !grant.Admits(x.Auth.Method):
-		return store.Code{}, store.Grant{}, refuseClient("the grant was made with another authentication method")
+		return store.Code{}, store.Grant{}, Proof{}, refuseClient("the grant was made with another authentication method")
 	}
-	if err := e.prove(ctx, u, grant, x.Auth); err != nil {
-		return store.Code{}, store.Grant{}, err
+	proof, err := e.prove(ctx, u, x.RequestID, grant, x.Auth)
+	if err != nil {
+		return store.Code{}, store.Grant{}, Proof{}, err
 	}
-	return code, grant, nil
+	return code, grant, proof, nil
 }
 
 // answers checks an S256 code_verifier (RFC 7636 sections 4.1 and 4.6).

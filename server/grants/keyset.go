@@ -21,6 +21,10 @@ const (
 	refetchAfter = time.Minute
 	// failureKept is how long nobody asks again behind a failure.
 	failureKept = 10 * time.Second
+	// staleKeys bounds how long a set stands in for its host in transient
+	// trouble. It is shorter than a document may: a key that was stolen and
+	// withdrawn must not verify for a day.
+	staleKeys = time.Hour
 )
 
 // Fetcher brings the key set behind a jwks_uri. *fetch.Guarded is the one that
@@ -29,7 +33,8 @@ type Fetcher interface {
 	JWKS(ctx context.Context, url cimd.ID, lim fetch.Limits) (fetch.Document, error)
 }
 
-// keySets keeps fetched key sets in memory for as long as their hosts allow.
+// keySets keeps fetched key sets in memory for as long as their hosts allow,
+// for all clients that name them together.
 type keySets struct {
 	fetch Fetcher // nil: none is fetched
 	now   func() time.Time
@@ -54,43 +59,57 @@ func (n keySetName) limits() fetch.Limits {
 	return lim
 }
 
+// keysWanted asks for a key set.
+type keysWanted struct {
+	keySetName
+	unless time.Time     // a set fetched then did not do: a newer one, once it is a minute old; zero: any
+	stale  time.Duration // how long behind its freshness a set does while its host is in transient trouble
+	may    func() error  // asked before a fetch; its error is this caller's alone
+}
+
+// fetchedKeys is a key set that does.
+type fetchedKeys struct {
+	jwks   []byte            // as cimd.ParseJWKS returns them
+	prints []broker.KeyPrint // of jwks
+	at     time.Time         // when they were fetched
+}
+
 // keySet is one fetched set. Its lock is held while it is fetched, so that
 // those who wait find what the first one got.
 type keySet struct {
 	mu         sync.Mutex
-	keys       []byte // as cimd.ParseJWKS returns them; nil: none yet
-	fetchedAt  time.Time
+	keys       fetchedKeys // jwks is nil: none
 	freshUntil time.Time
 	failedAt   time.Time
 	err        error // of the last fetch
 }
 
-// get returns the keys behind a jwks_uri and when they were fetched. unless is
-// the time of a set that did not do: a set of that time is fetched again, once
-// it is a minute old. Zero: any fresh set will do.
-func (k *keySets) get(ctx context.Context, name keySetName, unless time.Time) ([]byte, time.Time, error) {
+// get returns a key set. A fetch that fails for good ends the set that was
+// there; in transient trouble it stands in for its host for a while.
+func (k *keySets) get(ctx context.Context, w keysWanted) (fetchedKeys, error) {
 	if k.fetch == nil {
-		return nil, time.Time{}, errors.New("this server fetches no keys")
+		return fetchedKeys{}, errors.New("this server fetches no keys")
 	}
-	s := k.entry(name)
+	s := k.entry(w.keySetName)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := k.now()
-	enough := now.Before(s.freshUntil)
-	if !unless.IsZero() && s.fetchedAt.Equal(unless) {
-		enough = enough && now.Before(s.fetchedAt.Add(refetchAfter))
-	}
+	newer := !w.unless.IsZero() && s.keys.at.Equal(w.unless)
 	switch {
-	case s.keys != nil && enough:
-		return s.keys, s.fetchedAt, nil
-	case s.err != nil && now.Before(s.failedAt.Add(failureKept)):
-		return nil, time.Time{}, s.err
+	case s.keys.jwks == nil:
+	case now.Before(s.freshUntil) && (!newer || now.Before(s.keys.at.Add(refetchAfter))):
+		return s.keys, nil
 	}
-	if s.err = k.bring(ctx, name, s); s.err != nil {
-		s.failedAt = now
-		return nil, time.Time{}, s.err
+	if s.err == nil || !now.Before(s.failedAt.Add(failureKept)) {
+		if err := w.may(); err != nil {
+			return fetchedKeys{}, err
+		}
+		s.failedAt, s.err = now, k.bring(ctx, w.keySetName, s)
 	}
-	return s.keys, s.fetchedAt, nil
+	if s.err == nil || !newer && s.keys.jwks != nil && now.Before(s.freshUntil.Add(w.stale)) {
+		return s.keys, nil
+	}
+	return fetchedKeys{}, s.err
 }
 
 // bring fetches one set. The caller that leaves does not end the fetch: others
@@ -101,14 +120,22 @@ func (k *keySets) bring(ctx context.Context, name keySetName, s *keySet) error {
 		return fmt.Errorf("jwks_uri: %w", err)
 	}
 	got, err := k.fetch.JWKS(context.WithoutCancel(ctx), uri, name.limits())
+	if fe := (*fetch.Error)(nil); errors.As(err, &fe) && fe.Transient {
+		return fmt.Errorf("fetch keys: %w", err)
+	}
+	s.keys = fetchedKeys{}
 	if err != nil {
 		return fmt.Errorf("fetch keys: %w", err)
 	}
-	parsed, err := cimd.ParseJWKS(got.Body)
+	jwks, err := cimd.ParseJWKS(got.Body)
 	if err != nil {
 		return fmt.Errorf("read fetched keys: %w", err)
 	}
-	s.keys, s.fetchedAt, s.freshUntil = parsed, got.FetchedAt, got.FetchedAt.Add(got.FreshFor)
+	prints, err := broker.Prints(jwks)
+	if err != nil {
+		return fmt.Errorf("read fetched keys: %w", err)
+	}
+	s.keys, s.freshUntil = fetchedKeys{jwks, prints, got.FetchedAt}, got.FetchedAt.Add(got.FreshFor)
 	return nil
 }
 

@@ -8,13 +8,24 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"guestlist/broker"
-	"guestlist/broker/cimd"
 	"guestlist/server/keys"
 	"guestlist/store"
 )
+
+// Proof says what a client proved itself with, where its keys were fetched.
+// It is zero where none were: method none, or keys inside the document.
+type Proof struct {
+	// Keys are those that the jwks_uri serves. Empty: none were fetched.
+	Keys []broker.KeyPrint
+	// Key is the thumbprint of the key that signed, one of Keys.
+	Key string
+	// Strange says that the key is none of the client's, and that Keys do not
+	// go on from the client's: whether it counts all the same is for settings
+	// to say (broker.Client.MeetKeys).
+	Strange bool
+}
 
 // prove checks the client assertion of a caller who presented something of
 // grant g, on the terms that g was made on, and stages that its jti is spent:
@@ -23,69 +34,100 @@ import (
 //
 // The keys are those of the client as it is stored, or those its stored
 // jwks_uri serves: they may be fetched here, the document never is, and neither
-// for a grant or client that has ended (grant_ended, client_ended) or a
-// document without the method (document_changed). A fault is
+// for a grant or client that has ended (grant_ended, client_ended), a
+// document without the method (document_changed), or a client that
+// Config.Standing has a reason against. A fault is
 // client_authentication_failed, a jti that was used before
 // assertion_replayed.
-func (e *Engine) prove(ctx context.Context, u store.Unit, g store.Grant, auth ClientAuth) error {
+func (e *Engine) prove(ctx context.Context, u store.Unit, requestID string, g store.Grant, auth ClientAuth) (Proof, error) {
 	if auth.Method != methodKey {
-		return nil
+		return Proof{}, nil
 	}
 	if !g.EndedAt.IsZero() {
-		return broker.Refuse(broker.ReasonGrantEnded, "the grant has ended; no key is looked at for it")
+		return Proof{}, broker.Refuse(broker.ReasonGrantEnded, "the grant has ended; no key is looked at for it")
 	}
 	client, found, err := u.Client(ctx, auth.ClientID)
 	switch {
 	case err != nil:
-		return unavailable("read client", err)
-	case !found || client.Expired(e.now()):
-		return broker.Refuse(broker.ReasonClientEnded, "the client has ended, and its keys with it")
+		return Proof{}, unavailable("read client", err)
+	case !found || client.Expired(e.now()) || client.Incarnation != g.Incarnation:
+		return Proof{}, broker.Refuse(broker.ReasonClientEnded, "the client has ended, and its keys with it")
 	case !slices.Contains(client.Document.AuthMethods(), methodKey):
-		return broker.Refuse(broker.ReasonDocumentChanged, "the client's document does not offer %s any more", methodKey)
+		return Proof{}, broker.Refuse(broker.ReasonDocumentChanged, "the client's document does not offer %s any more", methodKey)
 	}
-	set := broker.StrictSettings()
-	if len(g.Settings) > 0 {
-		if err := json.Unmarshal(g.Settings, &set); err != nil {
-			return &broker.Error{Reason: broker.ReasonServerTrouble, Err: fmt.Errorf("read settings of grant: %w", err)}
-		}
-	}
-	said, err := e.authentic(ctx, client.Document, set, auth)
+	set, err := settingsOf(g)
 	if err != nil {
-		return &broker.Error{Reason: broker.ReasonClientAuthFailed, Err: err}
+		return Proof{}, err
+	}
+	p := proving{e: e, client: client, set: set, auth: auth, may: func() error {
+		return e.stands(ctx, u, requestID, g.ClientID, g.Incarnation, g.Request)
+	}}
+	said, err := p.authentic(ctx)
+	if refused := (*broker.Error)(nil); errors.As(err, &refused) {
+		return Proof{}, refused
+	}
+	if err != nil {
+		return Proof{}, &broker.Error{Reason: broker.ReasonClientAuthFailed, Err: err}
 	}
 	if !set.ReplayPrevention {
-		return nil
+		return p.proof, nil
 	}
-	return spendAssertion(ctx, u, auth.ClientID, said)
+	return p.proof, spendAssertion(ctx, u, auth.ClientID, said)
+}
+
+// settingsOf are the settings that a grant was made on.
+func settingsOf(g store.Grant) (broker.Settings, error) {
+	set := broker.StrictSettings()
+	if len(g.Settings) == 0 {
+		return set, nil
+	}
+	if err := json.Unmarshal(g.Settings, &set); err != nil {
+		return set, &broker.Error{Reason: broker.ReasonServerTrouble, Err: fmt.Errorf("read settings of grant: %w", err)}
+	}
+	return set, nil
+}
+
+// proving is one assertion being checked.
+type proving struct {
+	e      *Engine
+	client broker.Client
+	set    broker.Settings // of the grant
+	auth   ClientAuth
+	may    func() error // asked before a fetch
+	proof  Proof        // what came of it
 }
 
 // authentic checks everything about an assertion but the use of its jti:
 // first what needs no keys.
-func (e *Engine) authentic(ctx context.Context, doc cimd.Document, set broker.Settings, auth ClientAuth) (statement, error) {
-	c, payload, err := auth.Assertion.read()
+func (p *proving) authentic(ctx context.Context) (statement, error) {
+	c, payload, err := p.auth.Assertion.read()
 	if err != nil {
 		return statement{}, err
 	}
-	audiences := []string{e.issuer}
-	if set.Compat.TokenEndpointAudience {
-		audiences = append(audiences, strings.TrimSuffix(e.issuer, "/")+"/token")
+	audiences := []string{p.e.issuer}
+	if p.set.Compat.TokenEndpointAudience {
+		audiences = append(audiences, strings.TrimSuffix(p.e.issuer, "/")+"/token")
 	}
-	if err := c.check(auth.ClientID, audiences, e.now()); err != nil {
+	if err := c.check(p.auth.ClientID, audiences, p.e.now()); err != nil {
 		return statement{}, err
 	}
 	algs := SigningAlgs()
-	if doc.SigningAlg != "" {
-		algs = slices.DeleteFunc(algs, func(a string) bool { return a != doc.SigningAlg })
+	if only := p.client.Document.SigningAlg; only != "" {
+		algs = slices.DeleteFunc(algs, func(a string) bool { return a != only })
 	}
-	header, signed, err := e.verify(ctx, doc, set, algs, string(auth.Assertion))
+	header, err := keys.ReadHeader(algs, string(p.auth.Assertion))
 	if err != nil {
 		return statement{}, err
 	}
 	if err := checkType(header); err != nil {
 		return statement{}, err
 	}
-	if header.Type != "" && c.audience[0] != e.issuer {
+	if header.Type != "" && c.audience[0] != p.e.issuer {
 		return statement{}, errors.New("an assertion with a typ has the issuer for aud, also where the token endpoint is accepted")
+	}
+	signed, err := p.verify(ctx, algs)
+	if err != nil {
+		return statement{}, err
 	}
 	if !bytes.Equal(signed, payload) {
 		return statement{}, errors.New("the signature is about another payload")
@@ -95,33 +137,44 @@ func (e *Engine) authentic(ctx context.Context, doc cimd.Document, set broker.Se
 
 // verify checks the signature with the keys of the client's document. A key
 // that a fetched set does not have may be in a newer one.
-func (e *Engine) verify(ctx context.Context, doc cimd.Document, set broker.Settings, algs []string, token string) (keys.Header, []byte, error) {
+func (p *proving) verify(ctx context.Context, algs []string) ([]byte, error) {
+	doc, token := p.client.Document, string(p.auth.Assertion)
 	if doc.JWKS != nil {
-		return keys.VerifyWith(doc.JWKS, algs, token)
+		_, signed, err := keys.VerifyWith(doc.JWKS, algs, token)
+		return signed, err
 	}
 	same := broker.SameOriginAs(doc.JWKSURI, doc.ClientID)
-	if set.JWKS.SameOrigin && !same {
-		return keys.Header{}, nil, errors.New("jwks_uri is of another origin than the client identifier")
+	if p.set.JWKS.SameOrigin && !same {
+		return nil, errors.New("jwks_uri is of another origin than the client identifier")
 	}
-	name := keySetName{
-		uri: doc.JWKSURI, allowPort: same, cidrs: strings.Join(set.Network.AllowCIDRs, " "), proxy: set.Network.EgressProxy,
+	w := keysWanted{
+		keySetName: keySetName{
+			uri: doc.JWKSURI, allowPort: same, cidrs: strings.Join(p.set.Network.AllowCIDRs, " "), proxy: p.set.Network.EgressProxy,
+		},
+		may: p.may, stale: min(p.set.Document.StaleIfError.Std(), staleKeys),
 	}
-	jwks, fetchedAt, err := e.keySets.get(ctx, name, time.Time{})
+	got, err := p.e.keySets.get(ctx, w)
 	if err != nil {
-		return keys.Header{}, nil, err
+		return nil, err
 	}
-	header, signed, err := keys.VerifyWith(jwks, algs, token)
-	if !errors.Is(err, keys.ErrNoKey) {
-		return header, signed, err
+	header, signed, err := keys.VerifyWith(got.jwks, algs, token)
+	if errors.Is(err, keys.ErrNoKey) {
+		w.unless = got.at
+		newer, fault := p.e.keySets.get(ctx, w)
+		switch {
+		case fault != nil:
+			return nil, fmt.Errorf("%w; looking for a newer set: %w", err, fault)
+		case newer.at.Equal(got.at):
+			return nil, err
+		}
+		got = newer
+		header, signed, err = keys.VerifyWith(got.jwks, algs, token)
 	}
-	newer, at, fault := e.keySets.get(ctx, name, fetchedAt)
-	if fault != nil {
-		return keys.Header{}, nil, fmt.Errorf("%w; looking for a newer set: %w", err, fault)
+	if err != nil {
+		return nil, err
 	}
-	if at.Equal(fetchedAt) {
-		return keys.Header{}, nil, err
-	}
-	return keys.VerifyWith(newer, algs, token)
+	p.proof = Proof{Keys: got.prints, Key: header.Thumbprint, Strange: p.client.Strange(got.prints, header.Thumbprint)}
+	return signed, nil
 }
 
 // spendAssertion stages that a jti is used. It is kept for as long as the

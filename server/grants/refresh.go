@@ -44,6 +44,8 @@ type Held struct {
 	// Reused says that the token was spent and its grace window is over. It
 	// comes with refresh_reused: end the grant and commit.
 	Reused bool
+	// Proof is what the client proved itself with.
+	Proof Proof
 }
 
 // CheckRefresh finds what must hold before policy is asked and anything is
@@ -65,8 +67,9 @@ type Held struct {
 // share the token. After the window it is refresh_reused with Held.Reused. An
 // answer that does not open is server_trouble.
 //
-// Held is zero on every error but refresh_reused: a stranger who presents
-// somebody's token must not be able to end anything. CheckRefresh does not
+// Held is zero on every error but refresh_reused, and then too where the key is
+// strange: a stranger who presents somebody's token must not be able to end
+// anything, nor to see an answer again. CheckRefresh does not
 // compare the client's incarnation and asks nothing of the client's row.
 func (e *Engine) CheckRefresh(ctx context.Context, u store.Unit, x RefreshRequest) (Held, error) {
 	h, err := e.held(ctx, u, x)
@@ -112,16 +115,19 @@ func (e *Engine) held(ctx context.Context, u store.Unit, x RefreshRequest) (Held
 	case !grant.Admits(x.Auth.Method):
 		return Held{}, refuseClient("the grant was made with another authentication method")
 	}
-	if err := e.prove(ctx, u, grant, x.Auth); err != nil {
+	proof, err := e.prove(ctx, u, x.RequestID, grant, x.Auth)
+	if err != nil {
 		return Held{}, err
 	}
-	return Held{Refresh: r, Grant: grant}, nil
+	return Held{Refresh: r, Grant: grant, Proof: proof}, nil
 }
 
 // again answers a token that was spent before.
 func again(u store.Unit, x RefreshRequest, h Held, now time.Time) (Held, error) {
 	r := h.Refresh
 	switch {
+	case h.Proof.Strange:
+		return Held{}, broker.Refuse(broker.ReasonRefreshReused, "the refresh token was used again, with a key that the client did not have")
 	case !now.Before(r.GraceUntil):
 		h.Reused = true
 		return h, broker.Refuse(broker.ReasonRefreshReused, "the refresh token was used again after its grace window")

@@ -29,17 +29,20 @@ type Revoked struct {
 // nothing. The grant's authentication method must have been used
 // (client_authentication_failed); a public client proves itself by possession
 // of the token, another by an assertion, whose use is staged too
-// (assertion_replayed). Policy is not asked, and the row of a public client is
-// not needed. A
+// (assertion_replayed). A strange key does unless the settings of the grant make
+// it wait for an operator (client_keys_changed); nothing is noted of it here.
+// requestID is this server's id of the HTTP request. Policy is not asked but
+// for whether keys may be fetched, and the row of a public client is not
+// needed. A
 // store that failed is store_unavailable, never success.
-func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, auth ClientAuth, token string) (Revoked, error) {
+func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, requestID string, auth ClientAuth, token string) (Revoked, error) {
 	now := e.now()
 	r, found, err := e.FindRefresh(ctx, u, token)
 	if err != nil {
 		return Revoked{}, err
 	}
 	if found {
-		grant, mine, err := e.revocable(ctx, u, auth, r.ClientID, r.GrantID)
+		grant, mine, err := e.revocable(ctx, u, requestID, auth, r.ClientID, r.GrantID)
 		if err != nil || !mine {
 			return Revoked{}, err
 		}
@@ -53,7 +56,7 @@ func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, auth ClientAuth,
 	if err != nil || !found {
 		return Revoked{}, err
 	}
-	grant, mine, err := e.revocable(ctx, u, auth, a.ClientID, a.GrantID)
+	grant, mine, err := e.revocable(ctx, u, requestID, auth, a.ClientID, a.GrantID)
 	if err != nil || !mine {
 		return Revoked{}, err
 	}
@@ -66,7 +69,7 @@ func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, auth ClientAuth,
 
 // revocable reads the grant of a token and reports whether the token is the
 // caller's.
-func (e *Engine) revocable(ctx context.Context, u store.Unit, auth ClientAuth, clientID, grantID string) (store.Grant, bool, error) {
+func (e *Engine) revocable(ctx context.Context, u store.Unit, requestID string, auth ClientAuth, clientID, grantID string) (store.Grant, bool, error) {
 	if auth.ClientID != clientID {
 		return store.Grant{}, false, nil
 	}
@@ -78,9 +81,22 @@ func (e *Engine) revocable(ctx context.Context, u store.Unit, auth ClientAuth, c
 		return store.Grant{}, false, refuseClient("the grant was made with another authentication method")
 	}
 	if found && grant.Live(e.now()) { // else nothing will happen
-		if err := e.prove(ctx, u, grant, auth); err != nil {
+		proof, err := e.prove(ctx, u, requestID, grant, auth)
+		if err != nil {
+			return store.Grant{}, false, err
+		}
+		if err := proof.mayRevoke(grant); err != nil {
 			return store.Grant{}, false, err
 		}
 	}
 	return grant, found, nil
+}
+
+// mayRevoke holds a strange key against the settings of the grant.
+func (p Proof) mayRevoke(g store.Grant) error {
+	set, err := settingsOf(g)
+	if err != nil || !p.Strange || set.Document.OnChange == "accept" || set.Document.OnChange == "reconsent" {
+		return err
+	}
+	return broker.Refuse(broker.ReasonClientKeysChanged, "the key is none of the client's, and its key set does not go on from them (document.on_change: %s)", set.Document.OnChange)
 }

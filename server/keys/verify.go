@@ -26,6 +26,9 @@ type Header struct {
 	KeyID string
 	// Type is typ as sent, or empty when absent.
 	Type string
+	// Thumbprint is that of the key that made the signature (RFC 7638). Empty
+	// from ReadHeader.
+	Thumbprint string
 }
 
 // VerifyWith checks the signature of somebody else's token, a compact JWS,
@@ -56,10 +59,19 @@ func VerifyWith(jwks []byte, algs []string, token string) (Header, []byte, error
 			break
 		}
 		if payload, err := jws.Verify(key.Key); err == nil {
-			return h, payload, nil
+			h.Thumbprint, err = thumbprint(key)
+			return h, payload, err
 		}
 	}
 	return Header{}, nil, ErrNoKey
+}
+
+// ReadHeader returns the header of somebody else's token, on the conditions of
+// VerifyWith and without any proof of who made it: what it refuses no key can
+// make good.
+func ReadHeader(algs []string, token string) (Header, error) {
+	_, h, err := parseForeign(algs, token)
+	return h, err
 }
 
 // parseForeign takes a token apart without a key.

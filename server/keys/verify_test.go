@@ -98,6 +98,7 @@ func TestVerifyWith(t *testing.T) {
 		{"A9 no algorithm", publicSet(t, key("a", p256)), nil, good, "", false},
 		{"A9 none", publicSet(t, key("a", p256)), all, none, "", false},
 		{"A9 HS256 with the public key", publicSet(t, key("a", p256)), all, foreign(t, "HS256", "a", []byte(strings.Repeat("k", 32)), nil), "", false},
+		{"A9 RS512", publicSet(t, key("a", rsaKey)), all, foreign(t, "RS512", "a", rsaKey, nil), "", false},
 		{"critical extension", publicSet(t, key("a", p256)), all, foreign(t, "ES256", "a", p256, map[jose.HeaderKey]any{"crit": []string{"x"}, "x": 1}), "", false},
 		{"unencoded payload", publicSet(t, key("a", p256)), all, foreign(t, "ES256", "a", p256, map[jose.HeaderKey]any{"crit": []string{"b64"}, "b64": true}), "", false},
 		{"typ is a number", publicSet(t, key("a", p256)), all, foreign(t, "ES256", "a", p256, map[jose.HeaderKey]any{"typ": 1}), "", false},
@@ -114,7 +115,16 @@ func TestVerifyWith(t *testing.T) {
 		}
 	}
 	h, _, err := keys.VerifyWith(publicSet(t, key("a", p256)), all, foreign(t, "ES256", "a", p256, map[jose.HeaderKey]any{"typ": "x+jwt"}))
-	if err != nil || h != (keys.Header{Algorithm: "ES256", KeyID: "a", Type: "x+jwt"}) {
-		t.Errorf("VerifyWith = %+v, %v, want kid a and typ x+jwt", h, err)
+	print, terr := (&jose.JSONWebKey{Key: p256.Public()}).Thumbprint(crypto.SHA256)
+	want := keys.Header{Algorithm: "ES256", KeyID: "a", Type: "x+jwt", Thumbprint: base64.RawURLEncoding.EncodeToString(print)}
+	if err != nil || terr != nil || h != want {
+		t.Errorf("VerifyWith = %+v, %v, %v, want %+v", h, err, terr, want)
+	}
+	read, err := keys.ReadHeader(all, foreign(t, "ES256", "a", other, map[jose.HeaderKey]any{"typ": "x+jwt"}))
+	if want.Thumbprint = ""; err != nil || read != want {
+		t.Errorf("ReadHeader = %+v, %v, want %+v", read, err, want)
+	}
+	if read, err := keys.ReadHeader(all, none); err == nil {
+		t.Errorf("ReadHeader of alg none = %+v, want an error", read)
 	}
 }

@@ -276,9 +276,11 @@ func TestG09StrangeKeyEndsNothing(t *testing.T) {
 		f := newFetchedKeys(t, `"document": {"on_change": "`+onChange+`"}, "refresh_token": {"issue": true, "grace": "60s"},`)
 		p := f.Browser().Play(f.Request(client, nil))
 		form := f.Exchange(client, p, f.Asserted(f.a, client))
-		if got := post(t, f.Server, form, nil); got.Status != http.StatusOK {
+		got := post(t, f.Server, form, nil)
+		if got.Status != http.StatusOK {
 			t.Fatalf("exchange: %d %s", got.Status, got.Body)
 		}
+		ofCode := answerOf(t, got)
 		f.Clock.Advance(30 * time.Second)
 		served(f.Server, "max-age=60", f.b)
 		spent := f.tokens
@@ -299,8 +301,11 @@ func TestG09StrangeKeyEndsNothing(t *testing.T) {
 		late := keyedRefresh(spent, client, f.Assertion(f.b, client, nil, nil))
 		wantJSON(t, f.Server, post(t, f.Server, late, nil), http.StatusBadRequest, "invalid_grant", broker.ReasonRefreshReused)
 		f.serve(f.a)
-		if got := f.refresh(f.a); got.Status != http.StatusOK {
-			t.Errorf("%s: the owner afterwards: %d %s", onChange, got.Status, got.Body)
+		for what, tokens := range map[string]map[string]any{"refresh token": f.tokens, "code": ofCode} {
+			f.tokens = tokens
+			if got := f.refresh(f.a); got.Status != http.StatusOK {
+				t.Errorf("%s, the owner of the %s afterwards: %d %s", onChange, what, got.Status, got.Body)
+			}
 		}
 	}
 }

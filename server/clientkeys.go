@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,22 @@ import (
 	"guestlist/server/grants"
 	"guestlist/store"
 )
+
+// mayFetch says whether keys may be fetched for the client of a grant: not for
+// one that has ended, is blocked, or that policy keeps out.
+func (s *Server) mayFetch(ctx context.Context, v *visit) grants.MayFetch {
+	return func(u store.Unit, g store.Grant) error {
+		req, err := aliveRequest(v, g)
+		if err != nil {
+			return err
+		}
+		endGrant, err := s.cfg.Broker.Standing(ctx, u, req)
+		if endGrant {
+			s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, "grant.ended", unnamedWhy)
+		}
+		return err
+	}
+}
 
 // meetKeys holds the fetched keys that a client authenticated with against
 // those it had before, on the settings in force, and refuses what its people

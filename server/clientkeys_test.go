@@ -352,3 +352,87 @@ func TestG09AtOnce(t *testing.T) {
 		t.Errorf("%d events, want one", len(got))
 	}
 }
+
+// TestCU16NoKeysForWhoIsKeptOut is CU-16, H-02, design §3: a client that is
+// blocked, denied, named by no policy or switched off makes this server send
+// nothing, at /token and at /revoke.
+func TestCU16NoKeysForWhoIsKeptOut(t *testing.T) {
+	t.Parallel()
+	const named = `"` + client + `", `
+	activate := func(change func(string) string) func(*fetchedKeys) {
+		return func(f *fetchedKeys) {
+			if err := f.Activate(map[string]string{"keyed.rego": change(keyedPolicy("")["keyed.rego"])}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		act    func(*fetchedKeys)
+		reason broker.Reason
+	}{
+		{"blocked", func(f *fetchedKeys) {
+			u := f.Store.Begin()
+			u.PutBlock(broker.Block{Kind: broker.BlockURL, Value: client, Reason: "test", Actor: "operator", At: f.Clock.Now()})
+			if err := f.Store.Commit(t.Context(), u); err != nil {
+				t.Fatal(err)
+			}
+		}, broker.ReasonClientBlocked},
+		{"denied", activate(func(s string) string {
+			return s + "\ndeny contains {\"code\": \"no\", \"message\": \"not this one\"} if input.client.host == \"client.example.com\"\n"
+		}), broker.ReasonPolicyDenied},
+		{"named no more", activate(func(s string) string { return strings.Replace(s, named, "", 1) }), broker.ReasonNoPolicyMatched},
+	} {
+		for _, endpoint := range []string{"/token", "/revoke"} {
+			f := newFetchedKeys(t, "")
+			f.Clock.Advance(2 * time.Minute)
+			c.act(f)
+			before := f.Docs.Total()
+			form := keyedRefresh(f.tokens, client, f.Assertion(f.a, client, nil, nil))
+			form.Set("token", fmt.Sprint(f.tokens["refresh_token"]))
+			got := send(t, http.MethodPost, f.Issuer+endpoint, form.Encode(), formHeader())
+			wantJSON(t, f.Server, got, http.StatusBadRequest, "invalid_grant", c.reason)
+			if hits := f.Docs.Total() - before; hits != 0 {
+				t.Errorf("%s, %s: %d fetches, want none", c.name, endpoint, hits)
+			}
+		}
+	}
+}
+
+// TestCU06ManyClientsOneSet is CU-06, B4: clients that name one foreign key set
+// have it fetched once a minute together, however many keys it does not have.
+func TestCU06ManyClientsOneSet(t *testing.T) {
+	t.Parallel()
+	const foreign = "https://keys.example.net/jwks.json"
+	s := servertest.New(t, servertest.Options{Policy: keyedPolicy(`"jwks": {"same_origin": false},`), Hosts: []string{"client.example.com", "keys.example.net"}})
+	good, strange := s.KeyAt(foreign, "ES256"), servertest.NewClientKey(t, "ES256", "strange")
+	all := map[string]map[string]any{}
+	for _, id := range []string{client, keyedOther} {
+		s.Docs.Publish(id, keyedDocument(map[string]any{"jwks_uri": foreign}))
+		all[id] = keyedTokens(t, s, good, id)
+	}
+	for minute := range 3 {
+		if hits := s.Docs.Hits(foreign); hits != minute+1 {
+			t.Errorf("minute %d: %d fetches, want %d", minute, hits, minute+1)
+		}
+		s.Clock.Advance(time.Minute)
+		for range 3 {
+			for id, tokens := range all {
+				p := post(t, s, keyedRefresh(tokens, id, s.Assertion(strange, id, nil, nil)), nil)
+				wantJSON(t, s, p, http.StatusUnauthorized, "invalid_client", broker.ReasonClientAuthFailed)
+			}
+		}
+	}
+	none := s.Docs.Hits(foreign)
+	s.Clock.Advance(time.Minute)
+	for name, a := range map[string]string{
+		"typ":   s.Assertion(good, client, map[string]any{"typ": "at+jwt"}, nil),
+		"aud":   s.Assertion(good, client, nil, map[string]any{"aud": "https://other.example.com"}),
+		"alg":   hmacWithPublicKey(t, good, s.Assertion(good, client, nil, nil)),
+		"owner": s.Assertion(good, keyedOther, nil, nil),
+	} {
+		if p := post(t, s, keyedRefresh(all[client], client, a), nil); p.Status == http.StatusOK || s.Docs.Hits(foreign) != none {
+			t.Errorf("%s: status %d, %d fetches for what no key makes good", name, p.Status, s.Docs.Hits(foreign)-none)
+		}
+	}
+}

@@ -58,7 +58,7 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 		return inactive, nil
 	}
 	v.client = bounded(a.ClientID, 300)
-	req, err := aliveRequest(v, g, a)
+	req, err := aliveRequest(v, g)
 	if err != nil {
 		return nil, err
 	}
@@ -75,12 +75,12 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 	}, nil
 }
 
-// aliveRequest asks whether the client of an access token lives.
-func aliveRequest(v *visit, g store.Grant, a store.Access) (broker.Request, error) {
+// aliveRequest asks whether the client of a grant lives.
+func aliveRequest(v *visit, g store.Grant) (broker.Request, error) {
 	terms, err := termsOf(g)
 	return broker.Request{
-		RequestID: v.id, ClientID: a.ClientID, Facts: g.Request,
-		Bound: &broker.Bound{Incarnation: a.Incarnation, GrantID: g.ID, Terms: terms},
+		RequestID: v.id, ClientID: g.ClientID, Facts: g.Request,
+		Bound: &broker.Bound{Incarnation: g.Incarnation, GrantID: g.ID, Terms: terms},
 	}, err
 }
 

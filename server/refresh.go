@@ -27,7 +27,8 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request, v *visit, p par
 		return broker.Refuse(broker.ReasonRequestInvalid, "refresh_token is missing")
 	}
 	x := grants.RefreshRequest{
-		RequestID: v.id, Auth: auth, Token: p.one("refresh_token"), Resources: s.spelled(p.Values["resource"]), Source: v.source.String(),
+		RequestID: v.id, MayFetch: s.mayFetch(r.Context(), v), Auth: auth, Token: p.one("refresh_token"),
+		Resources: s.spelled(p.Values["resource"]), Source: v.source.String(),
 	}
 	if p.one("scope") != "" {
 		scopes, ok := parseScope(p.one("scope"))

@@ -44,7 +44,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request, v *visit) error 
 // giveBack is the one step of a revocation.
 func (s *Server) giveBack(r *http.Request, v *visit, auth grants.ClientAuth, token string) error {
 	return s.step(r.Context(), func(u store.Unit) error {
-		done, err := s.cfg.Grants.RevokeToken(r.Context(), u, v.id, auth, token)
+		done, err := s.cfg.Grants.RevokeToken(r.Context(), u, s.mayFetch(r.Context(), v), auth, token)
 		if err != nil || done.Kind == "" || done.AlreadyEnded {
 			return err
 		}

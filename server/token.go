@@ -40,7 +40,7 @@ func (s *Server) redeem(w http.ResponseWriter, r *http.Request, v *visit, p para
 		return broker.Refuse(broker.ReasonRequestInvalid, "code is missing")
 	}
 	x := grants.Exchange{
-		RequestID: v.id, Auth: auth, Code: p.one("code"), Verifier: p.one("code_verifier"),
+		RequestID: v.id, MayFetch: s.mayFetch(r.Context(), v), Auth: auth, Code: p.one("code"), Verifier: p.one("code_verifier"),
 		RedirectURI: p.optional("redirect_uri"), Resources: s.spelled(p.Values["resource"]),
 	}
 	tok, err := s.exchange(r, v, x)

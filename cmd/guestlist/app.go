@@ -137,7 +137,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	if err != nil {
 		return err
 	}
-	engine, err := grants.New(grants.Config{Issuer: p.issuer, Signer: k, Now: time.Now, CodeTTL: p.lifetimes.Code, Fetch: door, Standing: a.broker.Standing})
+	engine, err := grants.New(grants.Config{Issuer: p.issuer, Signer: k, Now: time.Now, CodeTTL: p.lifetimes.Code, Fetch: door})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 type Exchange struct {
 	// RequestID is this server's id of the HTTP request.
 	RequestID string
+	// MayFetch is asked before keys are fetched. Nil: none are.
+	MayFetch MayFetch
 	// Auth is the answer of Authenticate.
 	Auth ClientAuth
 	// Code is the authorization code as presented.
@@ -117,7 +119,7 @@ func (e *Engine) bound(ctx context.Context, u store.Unit, x Exchange) (store.Cod
 	case !grant.Admits(x.Auth.Method):
 		return store.Code{}, store.Grant{}, Proof{}, refuseClient("the grant was made with another authentication method")
 	}
-	proof, err := e.prove(ctx, u, x.RequestID, grant, x.Auth)
+	proof, err := e.prove(ctx, u, x.MayFetch, grant, x.Auth)
 	if err != nil {
 		return store.Code{}, store.Grant{}, Proof{}, err
 	}

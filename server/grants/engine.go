@@ -14,14 +14,11 @@
 package grants
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/ory/fosite"
-
-	"guestlist/broker"
 )
 
 const (
@@ -59,11 +56,6 @@ type Config struct {
 	// Fetch brings the keys behind a jwks_uri. Nil: a client that has one
 	// cannot authenticate.
 	Fetch Fetcher
-	// Standing says why nothing may be fetched on behalf of a client, by its
-	// life, for a request of that id and on the facts of a grant; it may stage
-	// the client's end. Broker.Standing is the one that the program uses.
-	// Required with Fetch.
-	Standing func(ctx context.Context, u broker.Unit, requestID, clientID string, incarnation uint64, frozen broker.RequestInput) error
 }
 
 // Engine issues codes and tokens. It keeps no state between calls but fetched
@@ -75,7 +67,6 @@ type Engine struct {
 	codeTTL time.Duration
 	base    fosite.Config // a template; see baseConfig
 	keySets *keySets
-	stands  func(ctx context.Context, u broker.Unit, requestID, clientID string, incarnation uint64, frozen broker.RequestInput) error
 }
 
 // New returns an Engine.
@@ -90,14 +81,12 @@ func New(cfg Config) (*Engine, error) {
 		return nil, errors.New("grants: no signer given")
 	case cfg.Now == nil:
 		return nil, errors.New("grants: no clock given")
-	case cfg.Fetch != nil && cfg.Standing == nil:
-		return nil, errors.New("grants: keys would be fetched without a look at the client's standing")
 	case cfg.CodeTTL < time.Second || cfg.CodeTTL > maxCodeTTL:
 		return nil, fmt.Errorf("grants: code lifetime %s is not between 1s and %s", cfg.CodeTTL, maxCodeTTL)
 	}
 	return &Engine{
 		issuer: cfg.Issuer, signer: cfg.Signer, now: cfg.Now,
 		codeTTL: cfg.CodeTTL, base: baseConfig(cfg.Issuer, cfg.CodeTTL),
-		keySets: &keySets{fetch: cfg.Fetch, now: cfg.Now}, stands: cfg.Standing,
+		keySets: &keySets{fetch: cfg.Fetch, now: cfg.Now},
 	}, nil
 }

@@ -27,6 +27,11 @@ type Proof struct {
 	Strange bool
 }
 
+// MayFetch says why no keys are to be fetched for the client of a grant; nil:
+// they may. It may stage what it finds over. It is asked right before a fetch
+// and only then.
+type MayFetch func(u store.Unit, g store.Grant) error
+
 // prove checks the client assertion of a caller who presented something of
 // grant g, on the terms that g was made on, and stages that its jti is spent:
 // last, and only once all else holds. Method none proves nothing and needs
@@ -35,11 +40,11 @@ type Proof struct {
 // The keys are those of the client as it is stored, or those its stored
 // jwks_uri serves: they may be fetched here, the document never is, and neither
 // for a grant or client that has ended (grant_ended, client_ended), a
-// document without the method (document_changed), or a client that
-// Config.Standing has a reason against. A fault is
+// document without the method (document_changed), or where may has a reason
+// against it. A fault is
 // client_authentication_failed, a jti that was used before
 // assertion_replayed.
-func (e *Engine) prove(ctx context.Context, u store.Unit, requestID string, g store.Grant, auth ClientAuth) (Proof, error) {
+func (e *Engine) prove(ctx context.Context, u store.Unit, may MayFetch, g store.Grant, auth ClientAuth) (Proof, error) {
 	if auth.Method != methodKey {
 		return Proof{}, nil
 	}
@@ -59,9 +64,10 @@ func (e *Engine) prove(ctx context.Context, u store.Unit, requestID string, g st
 	if err != nil {
 		return Proof{}, err
 	}
-	p := proving{e: e, client: client, set: set, auth: auth, may: func() error {
-		return e.stands(ctx, u, requestID, g.ClientID, g.Incarnation, g.Request)
-	}}
+	if may == nil {
+		may = func(store.Unit, store.Grant) error { return errors.New("nobody said that keys may be fetched") }
+	}
+	p := proving{e: e, client: client, set: set, auth: auth, may: func() error { return may(u, g) }}
 	said, err := p.authentic(ctx)
 	if refused := (*broker.Error)(nil); errors.As(err, &refused) {
 		return Proof{}, refused

@@ -17,6 +17,8 @@ const maxRepeats = 20
 type RefreshRequest struct {
 	// RequestID is this server's id of the HTTP request.
 	RequestID string
+	// MayFetch is asked before keys are fetched. Nil: none are.
+	MayFetch MayFetch
 	// Auth is the answer of Authenticate.
 	Auth ClientAuth
 	// Token is the refresh token as presented.
@@ -115,7 +117,7 @@ func (e *Engine) held(ctx context.Context, u store.Unit, x RefreshRequest) (Held
 	case !grant.Admits(x.Auth.Method):
 		return Held{}, refuseClient("the grant was made with another authentication method")
 	}
-	proof, err := e.prove(ctx, u, x.RequestID, grant, x.Auth)
+	proof, err := e.prove(ctx, u, x.MayFetch, grant, x.Auth)
 	if err != nil {
 		return Held{}, err
 	}

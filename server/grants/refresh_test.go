@@ -499,7 +499,7 @@ func TestTrap42RefreshStoreErrorsAreNotTheClientsFault(t *testing.T) {
 	_, _, refresh := f.engine.FindRefresh(t.Context(), u, token.RefreshToken)
 	_, _, access := f.engine.FindAccess(t.Context(), u, token.AccessToken)
 	_, _, opaque := f.engine.FindAccess(t.Context(), u, token.RefreshToken)
-	_, revoked := f.engine.RevokeToken(t.Context(), u, "req", goodRefresh("").Auth, token.AccessToken)
+	_, revoked := f.engine.RevokeToken(t.Context(), u, nil, goodRefresh("").Auth, token.AccessToken)
 	for name, err := range map[string]error{
 		"CheckRefresh": checked, "FindRefresh": refresh, "FindAccess": access, "FindAccess of an opaque token": opaque,
 		"trap 37 RevokeToken": revoked,

@@ -31,18 +31,17 @@ type Revoked struct {
 // of the token, another by an assertion, whose use is staged too
 // (assertion_replayed). A strange key does unless the settings of the grant make
 // it wait for an operator (client_keys_changed); nothing is noted of it here.
-// requestID is this server's id of the HTTP request. Policy is not asked but
-// for whether keys may be fetched, and the row of a public client is not
-// needed. A
+// may is asked before keys are fetched; nil: none are. Policy is not asked
+// otherwise, and the row of a public client is not needed. A
 // store that failed is store_unavailable, never success.
-func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, requestID string, auth ClientAuth, token string) (Revoked, error) {
+func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, may MayFetch, auth ClientAuth, token string) (Revoked, error) {
 	now := e.now()
 	r, found, err := e.FindRefresh(ctx, u, token)
 	if err != nil {
 		return Revoked{}, err
 	}
 	if found {
-		grant, mine, err := e.revocable(ctx, u, requestID, auth, r.ClientID, r.GrantID)
+		grant, mine, err := e.revocable(ctx, u, may, auth, r.ClientID, r.GrantID)
 		if err != nil || !mine {
 			return Revoked{}, err
 		}
@@ -56,7 +55,7 @@ func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, requestID string
 	if err != nil || !found {
 		return Revoked{}, err
 	}
-	grant, mine, err := e.revocable(ctx, u, requestID, auth, a.ClientID, a.GrantID)
+	grant, mine, err := e.revocable(ctx, u, may, auth, a.ClientID, a.GrantID)
 	if err != nil || !mine {
 		return Revoked{}, err
 	}
@@ -69,7 +68,7 @@ func (e *Engine) RevokeToken(ctx context.Context, u store.Unit, requestID string
 
 // revocable reads the grant of a token and reports whether the token is the
 // caller's.
-func (e *Engine) revocable(ctx context.Context, u store.Unit, requestID string, auth ClientAuth, clientID, grantID string) (store.Grant, bool, error) {
+func (e *Engine) revocable(ctx context.Context, u store.Unit, may MayFetch, auth ClientAuth, clientID, grantID string) (store.Grant, bool, error) {
 	if auth.ClientID != clientID {
 		return store.Grant{}, false, nil
 	}
@@ -81,7 +80,7 @@ func (e *Engine) revocable(ctx context.Context, u store.Unit, requestID string, 
 		return store.Grant{}, false, refuseClient("the grant was made with another authentication method")
 	}
 	if found && grant.Live(e.now()) { // else nothing will happen
-		proof, err := e.prove(ctx, u, requestID, grant, auth)
+		proof, err := e.prove(ctx, u, may, grant, auth)
 		if err != nil {
 			return store.Grant{}, false, err
 		}

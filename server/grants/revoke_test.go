@@ -70,7 +70,7 @@ func TestX19RevokeToken(t *testing.T) {
 			}
 			u := f.memory.begin()
 			token := tt.which(first, second)
-			got, err := f.engine.RevokeToken(t.Context(), u, "req", auth, token)
+			got, err := f.engine.RevokeToken(t.Context(), u, nil, auth, token)
 			if tt.want != "" {
 				wantReason(t, "RevokeToken", err, tt.want)
 			} else if err != nil {
@@ -111,7 +111,7 @@ func wantRevoked(t *testing.T, f *fixture, u *unit, kind string, over bool, toke
 		t.Fatal(err)
 	}
 	u = f.memory.begin()
-	got, err := f.engine.RevokeToken(t.Context(), u, "req", goodRefresh("").Auth, token)
+	got, err := f.engine.RevokeToken(t.Context(), u, nil, goodRefresh("").Auth, token)
 	if err != nil || got.Kind != kind || !got.AlreadyEnded || !u.Empty() {
 		t.Errorf("RevokeToken again = %+v, %v, staged %+v, want already ended", got, err, u)
 	}
@@ -131,7 +131,7 @@ func TestX19RevocationReachesTheFamily(t *testing.T) {
 	second := f.desk().must(first.RefreshToken, refreshTerms())
 	revoke := func(token string) {
 		u := f.memory.begin()
-		if _, err := f.engine.RevokeToken(t.Context(), u, "req", goodRefresh("").Auth, token); err != nil {
+		if _, err := f.engine.RevokeToken(t.Context(), u, nil, goodRefresh("").Auth, token); err != nil {
 			t.Fatalf("RevokeToken = %v", err)
 		}
 		if err := f.memory.commit(u); err != nil {
@@ -153,7 +153,7 @@ func TestX19RevokeNeedsNoClientRow(t *testing.T) {
 	token := f.desk().start(goodCode(), refreshTerms())
 	// The fake panics on Unit.Client, as on all that it does not have.
 	var u store.Unit = f.memory.begin()
-	if got, err := f.engine.RevokeToken(t.Context(), u, "req", goodRefresh("").Auth, token.RefreshToken); err != nil || got.Kind == "" {
+	if got, err := f.engine.RevokeToken(t.Context(), u, nil, goodRefresh("").Auth, token.RefreshToken); err != nil || got.Kind == "" {
 		t.Errorf("RevokeToken = %+v, %v, want the end of the grant", got, err)
 	}
 }

@@ -179,7 +179,7 @@ func (s *Server) assemble(o Options) {
 		},
 	})
 	check(t, err)
-	engine, err := grants.New(grants.Config{Issuer: s.Issuer, Signer: s.Keys, Now: s.Clock.Now, Fetch: door, Standing: s.Broker.Standing})
+	engine, err := grants.New(grants.Config{Issuer: s.Issuer, Signer: s.Keys, Now: s.Clock.Now, Fetch: door})
 	check(t, err)
 	look, err := pages.New(pages.Config{})
 	check(t, err)

@@ -411,16 +411,17 @@ func TestCU06ManyClientsOneSet(t *testing.T) {
 		s.Docs.Publish(id, keyedDocument(map[string]any{"jwks_uri": foreign}))
 		all[id] = keyedTokens(t, s, good, id)
 	}
-	for minute := range 3 {
-		if hits := s.Docs.Hits(foreign); hits != minute+1 {
-			t.Errorf("minute %d: %d fetches, want %d", minute, hits, minute+1)
-		}
-		s.Clock.Advance(time.Minute)
+	for i := range 6 {
+		// One fetch a minute, and none in the last second before.
+		s.Clock.Advance([]time.Duration{59 * time.Second, time.Second}[i%2])
 		for range 3 {
 			for id, tokens := range all {
 				p := post(t, s, keyedRefresh(tokens, id, s.Assertion(strange, id, nil, nil)), nil)
 				wantJSON(t, s, p, http.StatusUnauthorized, "invalid_client", broker.ReasonClientAuthFailed)
 			}
+		}
+		if hits, want := s.Docs.Hits(foreign), 1+(i+1)/2; hits != want {
+			t.Errorf("after %d half rounds: %d fetches, want %d", i+1, hits, want)
 		}
 	}
 	none := s.Docs.Hits(foreign)

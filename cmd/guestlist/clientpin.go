@@ -103,7 +103,7 @@ func heldDocument(c *cobra.Command, api *admin.Client, id string) ([]byte, error
 func showDocument(c *cobra.Command, what, sha256, published string) error {
 	p := &page{}
 	p.line(0, "%s, %s", what, sha256)
-	p.differences(1, []byte("{}"), []byte(published))
+	p.members(1, flatten([]byte(published)))
 	_, err := c.OutOrStdout().Write(p.buf.Bytes())
 	return err
 }

@@ -91,6 +91,9 @@ func (p *page) previewDocument(v admin.Preview, doc json.RawMessage) {
 	p.line(1, "members that are kept")
 	p.members(2, flatten(doc))
 	p.field(1, "dropped", strings.Join(v.Dropped, ", "))
+	for _, r := range v.Redirects {
+		p.field(1, "redirect kept", r.URI+"  "+r.Kind+", "+r.Relation)
+	}
 }
 
 // previewRecord is the record that a flow would leave.

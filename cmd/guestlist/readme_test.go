@@ -167,6 +167,28 @@ func TestReadmeReadingADecision(t *testing.T) {
 	}
 }
 
+func TestReadmeTheOperatorsHand(t *testing.T) {
+	text := section(t, "The operator's hand")
+	_, _, password, socket, link := devServer(t)
+	if resp, body := newPerson(t, devPerson, password).play(link); resp.StatusCode != http.StatusOK {
+		t.Fatalf("the demo admission: %d\n%s", resp.StatusCode, body)
+	}
+	list := examples(text)
+	if len(list) < 9 {
+		t.Fatalf("%d commands, want at least 9", len(list))
+	}
+	for _, e := range list {
+		e.command = strings.ReplaceAll(e.command, "SOCKET", socket)
+		e.check(t, t.TempDir())
+	}
+	// Every command that acts or looks is in the section.
+	for _, c := range clientCommand().Commands() {
+		if !strings.Contains(text, "client "+c.Name()) {
+			t.Errorf("the section does not name client %s", c.Name())
+		}
+	}
+}
+
 // TestReadmeProtectAnMCPServer runs the section's four commands as separate
 // processes on free ports: the document host, Guestlist, the MCP server and
 // the MCP client, whose tool call returns a result.

@@ -152,6 +152,14 @@ func (c *call) stopped(s Settings) error {
 	return nil
 }
 
+// Acts reports whether a client acts at all under that document.on_change: not
+// while some changes wait for an operator, nor once its host was found without
+// a valid document twice.
+func (c Client) Acts(onChange string) bool {
+	waiting := c.Pending != nil && stops(onChange, c.Pending.Changes)
+	return !waiting && (c.GoneAt.IsZero() || onChange == onChangeAccept)
+}
+
 // stillListed refuses a request under way whose redirect URI its host has taken
 // away.
 func (c *call) stillListed() error {

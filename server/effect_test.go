@@ -52,10 +52,25 @@ type holding struct {
 	jwt     map[string]any      // tokens of the resource that reads JWTs
 	waiting servertest.Page     // a code that is not redeemed yet
 	hits    int                 // fetches before the change
+
+	key *servertest.ClientKey // of a client that authenticates; nil: a public one
+}
+
+// asserted adds the client's authentication to a token request.
+func (h *holding) asserted(f url.Values) url.Values {
+	if h.key != nil {
+		maps.Copy(f, h.s.Asserted(h.key, client))
+	}
+	return f
+}
+
+// keyed are members of a document with these keys.
+func keyed(keys ...*servertest.ClientKey) map[string]any {
+	return map[string]any{"token_endpoint_auth_method": "private_key_jwt", "jwks": servertest.KeySet(keys...)}
 }
 
 // hold plays three flows of one person and one client, each a grant.
-func hold(t *testing.T, document map[string]any) *holding {
+func hold(t *testing.T, withKey bool, onChange string) *holding {
 	t.Helper()
 	h := &holding{t: t, o: servertest.Options{
 		Policy: effectPolicies(), Dir: t.TempDir(), Resources: []broker.Resource{
@@ -64,13 +79,20 @@ func hold(t *testing.T, document map[string]any) *holding {
 		},
 		Secrets: map[string]string{servertest.Resource: servertest.Secret, other: "another long secret of the other"},
 	}}
+	if onChange != "" {
+		h.o.Policy = map[string]string{"clients.rego": strings.Replace(effectPolicy, `"ttl_floor"`, `"on_change": "`+onChange+`", "ttl_floor"`, 1)}
+	}
 	h.s = servertest.New(t, h.o)
-	h.publish(document)
+	h.publish(nil)
+	if withKey {
+		h.key = servertest.NewClientKey(t, "ES256", "k1")
+		h.publish(keyed(h.key))
+	}
 	h.b = h.s.Browser()
 	tokens := func(resource string) map[string]any {
 		q := url.Values{"resource": {resource}, "scope": {bothScopes}}
 		p := h.b.Play(h.s.Request(client, q))
-		status, answer, _ := h.s.Token(h.s.Exchange(client, p, url.Values{"resource": {resource}}))
+		status, answer, _ := h.s.Token(h.asserted(h.s.Exchange(client, p, url.Values{"resource": {resource}})))
 		if status != http.StatusOK {
 			t.Fatalf("tokens for %s: %d %v\n%s", resource, status, answer, brief(p))
 		}
@@ -168,7 +190,7 @@ func (h *holding) wantSignIn() {
 // exchange redeems the waiting code.
 func (h *holding) exchange() servertest.Page {
 	h.t.Helper()
-	return post(h.t, h.s, h.s.Exchange(client, h.waiting, nil), nil)
+	return post(h.t, h.s, h.asserted(h.s.Exchange(client, h.waiting, nil)), nil)
 }
 
 // wantExchange checks the exchange; scope is empty where it is refused.
@@ -181,10 +203,21 @@ func (h *holding) wantExchange(scope string) {
 func (h *holding) wantRefresh(scope string) {
 	h.t.Helper()
 	f := url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {h.opaque["refresh_token"].(string)}}
-	p := post(h.t, h.s, f, nil)
+	p := post(h.t, h.s, h.asserted(f), nil)
 	wantAnswer(h.t, "refresh", p, scope)
 	if a := answerOf(h.t, p); a["refresh_token"] != nil {
 		h.opaque = a
+	}
+}
+
+// wantNothing presents a token request with the client's key and without.
+func (h *holding) wantNothing(f url.Values) {
+	h.t.Helper()
+	for what, form := range map[string]url.Values{"without the key": maps.Clone(f), "with the key": h.asserted(maps.Clone(f))} {
+		p := post(h.t, h.s, form, nil)
+		if a := answerOf(h.t, p); p.Status != http.StatusBadRequest && p.Status != http.StatusUnauthorized || a["access_token"] != nil {
+			h.t.Errorf("%s: %d %v, want no token", what, p.Status, a)
+		}
 	}
 }
 
@@ -228,7 +261,8 @@ func (h *holding) wantUntilExp() {
 // afterwards; nil where the table says nothing.
 type change struct {
 	name     string
-	document map[string]any // nil: a public client with two redirect URIs
+	key      bool   // the client authenticates
+	onChange string // settings.document.on_change; empty: the default
 	make     func(*holding)
 	cells    [5]func(*holding)
 }
@@ -253,6 +287,37 @@ var (
 func refusing(status int, reason broker.Reason) [5]func(*holding) {
 	return [5]func(*holding){func(h *holding) { h.wantPage(status, reason) }, noCode, noRefresh, inactive, untilExp}
 }
+
+// The changed documents of the row about what grants rest on.
+var (
+	withoutRedirect = func(h *holding) {
+		h.changed(map[string]any{"redirect_uris": []string{docHost + "/callback"}})
+	}
+	noRedirect = func(h *holding) {
+		wantPage(h.t, h.s, h.begin(nil), http.StatusBadRequest, broker.ReasonRedirectMismatch)
+	}
+	withoutKey = func(h *holding) { h.changed(map[string]any{"token_endpoint_auth_method": "none"}) }
+	otherKey   = func(h *holding) {
+		h.key = servertest.NewClientKey(h.t, "ES256", "k2")
+		h.changed(keyed(h.key))
+	}
+	stopped = func(h *holding) {
+		wantPage(h.t, h.s, h.begin(nil), http.StatusBadRequest, broker.ReasonDocumentChanged)
+	}
+	// Neither the key that the client has now nor the absence of one gets what
+	// was made with the key before.
+	noKeyedCode    = func(h *holding) { h.wantNothing(h.s.Exchange(client, h.waiting, nil)) }
+	noKeyedRefresh = func(h *holding) {
+		h.wantNothing(url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {h.opaque["refresh_token"].(string)}})
+	}
+	// bound is B8: the code goes on to the redirect URI that was approved, and
+	// to no other.
+	bound = func(h *holding) {
+		elsewhere := h.s.Exchange(client, h.waiting, url.Values{"redirect_uri": {docHost + "/callback"}})
+		wantAnswer(h.t, "exchange for the redirect URI that is left", post(h.t, h.s, h.asserted(elsewhere), nil), "")
+		h.wantExchange(bothScopes)
+	}
+)
 
 // effects are the rows of the README's table, word for word, with the changes
 // that play them.
@@ -298,6 +363,19 @@ var effects = []struct {
 			check(h.t, h.s.Broker.Unblock(h.t.Context(), u, "operator", broker.BlockURL, client))
 			check(h.t, h.s.Store.Commit(h.t.Context(), u))
 		}, cells: [5]func(*holding){signIn, nil, noRefresh, inactive, nil}},
+	}},
+	{"document changed: redirect URI removed, auth method weakened, key moved", []change{
+		{name: "redirect URI removed", make: withoutRedirect, cells: [5]func(*holding){noRedirect, bound, noRefresh, inactive, untilExp}},
+		{name: "redirect URI removed, accept", onChange: "accept", make: withoutRedirect, cells: [5]func(*holding){noRedirect, bound, goesOn, active, untilExp}},
+		{name: "redirect URI removed, reapprove", onChange: "reapprove", make: withoutRedirect, cells: [5]func(*holding){noRedirect, bound, noRefresh, inactive, untilExp}},
+		{name: "method weakened", key: true, make: withoutKey, cells: [5]func(*holding){signIn, noKeyedCode, noKeyedRefresh, inactive, untilExp}},
+		{name: "method weakened, accept", key: true, onChange: "accept", make: withoutKey, cells: [5]func(*holding){signIn, noKeyedCode, noKeyedRefresh, active, untilExp}},
+		{name: "method weakened, reapprove", key: true, onChange: "reapprove", make: withoutKey, cells: [5]func(*holding){stopped, noKeyedCode, noKeyedRefresh, inactive, untilExp}},
+		{name: "method weakened, deny", key: true, onChange: "deny", make: withoutKey, cells: [5]func(*holding){stopped, noKeyedCode, noKeyedRefresh, inactive, untilExp}},
+		{name: "key moved, accept", key: true, onChange: "accept", make: otherKey, cells: [5]func(*holding){signIn, redeems, goesOn, active, untilExp}},
+		{name: "key moved, reapprove", key: true, onChange: "reapprove", make: otherKey, cells: [5]func(*holding){stopped, noKeyedCode, noKeyedRefresh, inactive, untilExp}},
+		{name: "key moved, deny", key: true, onChange: "deny", make: otherKey, cells: [5]func(*holding){stopped, noKeyedCode, noKeyedRefresh, inactive, untilExp}},
+		{name: "redirect URI removed, deny", onChange: "deny", make: withoutRedirect, cells: [5]func(*holding){stopped, noCode, noRefresh, inactive, untilExp}},
 	}},
 	{"document changed: name, logo", []change{
 		{name: "both", make: func(h *holding) {
@@ -379,7 +457,7 @@ func TestEffects(t *testing.T) {
 				}
 				t.Run(e.row+"/"+c.name+"/"+columns[col], func(t *testing.T) {
 					t.Parallel()
-					h := hold(t, c.document)
+					h := hold(t, c.key, c.onChange)
 					h.t = t
 					c.make(h)
 					play(h)

@@ -69,6 +69,9 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 	if err != nil || !alive {
 		return inactive, err
 	}
+	if stands, err := documentStands(ctx, u, g, req.Bound.Terms.Document.OnChange); err != nil || !stands {
+		return inactive, err
+	}
 	return map[string]any{
 		"active": true, "scope": strings.Join(a.Scopes, " "), "client_id": a.ClientID, "sub": g.User.Sub, "aud": caller.ID,
 		"iss": s.cfg.Issuer, "iat": a.IssuedAt.Unix(), "exp": a.ExpiresAt.Unix(), "jti": a.TokenID, "token_type": "Bearer",

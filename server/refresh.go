@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"guestlist/broker"
-	"guestlist/broker/cimd"
 	"guestlist/broker/decisionlog"
 	"guestlist/server/grants"
 	"guestlist/store"
@@ -117,23 +116,14 @@ func (s *Server) repeat(ctx context.Context, u store.Unit, v *visit, h grants.He
 // stillStands holds a grant against what became of its client's document and
 // of the settings since the person said yes.
 func (s *Server) stillStands(g store.Grant, a broker.Admission) error {
-	set, now, doc := a.Decision.Settings, s.cfg.Now(), a.Client.Document
+	set, now := a.Decision.Settings, s.cfg.Now()
 	if !now.Before(g.CreatedAt.Add(set.RefreshToken.TTL.Std())) {
 		return broker.Refuse(broker.ReasonRefreshExpired, "settings now end a grant %s after it was made", set.RefreshToken.TTL)
 	}
 	if age := now.Sub(a.Client.FetchedAt); a.Client.Registration == broker.RegistrationCIMD && age > set.Document.MaxAgeForRefresh.Std() {
 		return broker.Refuse(broker.ReasonDocumentTooOld, "the document was seen %s ago, settings want %s at most", age.Round(time.Second), set.Document.MaxAgeForRefresh)
 	}
-	if set.Document.OnChange == "accept" {
-		return nil
-	}
-	if _, _, ok := cimd.MatchRedirect(doc.RedirectURIs, &g.RedirectURI); !ok {
-		return broker.Refuse(broker.ReasonDocumentChanged, "the document no longer lists the redirect URI that was approved (document.on_change: %s)", set.Document.OnChange)
-	}
-	if !slices.Contains(doc.AuthMethods(), g.AuthMethod) {
-		return broker.Refuse(broker.ReasonDocumentChanged, "the document no longer offers the authentication method of the grant (document.on_change: %s)", set.Document.OnChange)
-	}
-	return nil
+	return restsOn(g, a.Client.Document, set.Document.OnChange)
 }
 
 // endReused ends the family of a refresh token that came again after its

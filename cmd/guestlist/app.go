@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,6 +56,7 @@ type plan struct {
 	hidden    bool
 	insecure  bool
 	help      helpConfig
+	webhooks  []*webhook     // not started; the app completes them
 	trusted   []netip.Prefix // proxies
 }
 
@@ -190,6 +192,11 @@ func (a *app) status(context.Context) any {
 	if err := a.batch.Failure(); err != nil {
 		out["log_problem"] = err.Error()
 	}
+	for _, w := range a.plan.webhooks {
+		if p := w.problem.Load(); p != nil {
+			out[strings.ReplaceAll(w.name, ":", "_")+"_problem"] = *p
+		}
+	}
 	return out
 }
 
@@ -206,6 +213,16 @@ func (a *app) export(ctx context.Context, name string, sink io.Writer) (wait fun
 		}
 	}()
 	return func() { <-done }
+}
+
+// notify starts the webhooks and returns how to await their end.
+func (a *app) notify(ctx context.Context) (wait func()) {
+	var running sync.WaitGroup
+	for _, w := range a.plan.webhooks {
+		w.log, w.sights, w.trouble = store.Log{Store: a.store}, sights{a.store}, a.log
+		running.Go(func() { w.run(ctx) })
+	}
+	return running.Wait
 }
 
 // close writes what is held and releases the store.

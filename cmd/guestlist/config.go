@@ -41,6 +41,7 @@ type config struct {
 	DecisionLog    decisionLogConfig
 	Admin          adminConfig
 	Help           helpConfig
+	Webhooks       []webhookConfig
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts; none: nobody's
 	Log            logConfig
 }

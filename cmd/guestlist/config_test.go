@@ -61,6 +61,13 @@ decision_log:
   file: decisions.jsonl
 admin:
   socket: admin.sock
+webhooks:
+  - url: https://hooks.example/guestlist
+    events: [refusals, changes]
+    secret_file: hook.secret
+    per_minute: 30
+  - url: https://other.example/
+    secret_file: hook.secret
 help:
   ask: the identity team, iam@corp.example
   url: https://help.corp.example/guestlist
@@ -88,6 +95,8 @@ func configDir(t *testing.T) string {
 	for _, name := range []string{"cert.pem", "key.pem", "empty.pem"} {
 		writeTestFile(t, filepath.Join(dir, name), "")
 	}
+	writeTestFile(t, filepath.Join(dir, "hook.secret"), strings.Repeat("s", 22)+"\n")
+	writeTestFile(t, filepath.Join(dir, "short.secret"), strings.Repeat("s", 21)+"\n")
 	writeTestFile(t, filepath.Join(dir, "ca.pem"), string(testAuthority(t)))
 	return dir
 }
@@ -139,7 +148,11 @@ func TestConfigGood(t *testing.T) {
 		DecisionLog: decisionLogConfig{Stdout: true, File: dir + "/decisions.jsonl"},
 		Admin:       adminConfig{Socket: dir + "/admin.sock"},
 		Help:        helpConfig{Ask: "the identity team, iam@corp.example", URL: "https://help.corp.example/guestlist"},
-		Log:         logConfig{Level: "debug"},
+		Webhooks: []webhookConfig{
+			{URL: "https://hooks.example/guestlist", Events: []string{"refusals", "changes"}, SecretFile: dir + "/hook.secret", PerMinute: 30},
+			{URL: "https://other.example/", Events: []string{"refusals", "changes", "first_sights"}, SecretFile: dir + "/hook.secret", PerMinute: 60},
+		},
+		Log: logConfig{Level: "debug"},
 	}
 	got, err := parseIn(dir, goodConfig)
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -325,6 +338,21 @@ func TestConfigWrong(t *testing.T) {
 		{"log over the store", "decisions.jsonl", "guestlist.db", "decision_log.file: is the same file as store"},
 		{"long socket", "admin.sock", strings.Repeat("s", 104), "the path of a socket has at most 103 bytes"},
 		{"no authority", "ca.pem", "empty.pem", "outbound.ca_file:"},
+		// webhooks
+		{"webhook without url", "  - url: https://other.example/\n    secret_file", "  - secret_file", "webhooks[1].url: is required"},
+		{"webhook in clear", "https://other.example/", "http://other.example/", `webhooks[1].url: scheme "http" is not allowed`},
+		{"webhook with a password", "https://other.example/", "https://me:pw@other.example/", "webhooks[1].url: it has a user name or password"},
+		{"webhook twice", "https://other.example/", "https://hooks.example/guestlist", "webhooks[1].url: is that of webhooks[0]"},
+		{"webhook of nothing", "[refusals, changes]", "[refusal]", `webhooks[0].events[0]: "refusal" is nothing that webhooks are told of (did you mean refusals?)`},
+		{"webhook of one thing twice", "[refusals, changes]", "[changes, changes]", "webhooks[0].events[1]: changes is there twice"},
+		{"webhook without secret", "  - url: https://other.example/\n    secret_file: hook.secret", "  - url: https://other.example/", "webhooks[1].secret_file: is required"},
+		{"webhook with a short secret", "    secret_file: hook.secret\n    per_minute", "    secret_file: short.secret\n    per_minute", "the secret has 21 characters and can be guessed"},
+		{"webhook without the file", "    secret_file: hook.secret\n    per_minute", "    secret_file: none.secret\n    per_minute", "webhooks[0].secret_file: open "},
+		{"webhook rate zero", "per_minute: 30", "per_minute: 0", "webhooks[0].per_minute: 0 is not from 1 to 600"},
+		{"webhook rate high", "per_minute: 30", "per_minute: 601", "webhooks[0].per_minute: 601 is not from 1 to 600"},
+		{"webhook rate text", "per_minute: 30", "per_minute: many", "webhooks[0].per_minute: is not a whole number"},
+		{"webhook unknown member", "per_minute: 30", "per_hour: 30", "webhooks[0].per_hour: unknown member"},
+		{"webhooks no list", "webhooks:\n  - url: https://hooks.example/guestlist\n    events: [refusals, changes]\n    secret_file: hook.secret\n    per_minute: 30\n  - url: https://other.example/\n    secret_file: hook.secret", "webhooks:\n  url: x", "webhooks: is not a list"},
 		// help
 		{"help nobody", "  ask: the identity team, iam@corp.example\n  url", "  url", "help.url: is of no use without help.ask"},
 		{"help script", "https://help.corp.example/guestlist", "javascript:alert(1)", "help.url: it is neither an https URL nor mailto: with an address. Remedy: write https://"},

@@ -37,6 +37,7 @@ func (r *configReader) check(c *config) {
 	r.checkNames(c)
 	r.checkFiles(c)
 	r.checkHelp(c.Help)
+	r.checkWebhooks(c)
 	r.checkMaxima(c)
 	r.checkDurations([]durationBound{
 		{"lifetimes.ticket", c.Lifetimes.Ticket, time.Minute, time.Hour, ""},

@@ -72,6 +72,7 @@ func (c *config) members() map[string]configMember {
 			"listen": {value: notYet},
 		}},
 		"help":            {section: c.Help.members()},
+		"webhooks":        {value: sectionValues(&c.Webhooks, (*webhookConfig).members)},
 		"trusted_proxies": {value: networksValue(&c.TrustedProxies)},
 		"log": {section: map[string]configMember{
 			"level": {value: textValue(&c.Log.Level), env: "GUESTLIST_LOG_LEVEL"},

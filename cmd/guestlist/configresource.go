@@ -59,21 +59,30 @@ func (r *configReader) checkNames(c *config) {
 	}
 }
 
-// readSecret reads a secret file: the bare secret, one trailing newline
-// ignored. It says whether the secret is long.
+// readSecret reads the secret of a resource and says whether it is long.
 func readSecret(file string) (secret server.Secret, long bool, err error) {
-	b, err := os.ReadFile(file)
+	text, err := secretText(file)
 	if err != nil {
 		return server.Secret{}, false, err
 	}
+	return sha256.Sum256([]byte(text)), len(text) >= longSecret, nil
+}
+
+// secretText reads a secret file: the bare secret, one trailing newline
+// ignored.
+func secretText(file string) (string, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	if text == "" || len(text) > 1024 {
-		return server.Secret{}, false, fmt.Errorf("the secret in %s has %d characters, want 1 to 1024", file, len(text))
+		return "", fmt.Errorf("the secret in %s has %d characters, want 1 to 1024", file, len(text))
 	}
 	if strings.ContainsAny(text, "\r\n\x00") {
-		return server.Secret{}, false, fmt.Errorf("the secret in %s has more than one line", file)
+		return "", fmt.Errorf("the secret in %s has more than one line", file)
 	}
-	return sha256.Sum256([]byte(text)), len(text) >= longSecret, nil
+	return text, nil
 }
 
 // secretsOf reads the secrets of the resources that have one, and names the

@@ -37,6 +37,9 @@ func planFrom(c config) (plan, error) {
 		}
 		p.roots = roots
 	}
+	if p.webhooks, err = webhooksOf(c, p.roots); err != nil {
+		return plan{}, err
+	}
 	return p, nil
 }
 

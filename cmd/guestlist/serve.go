@@ -153,6 +153,7 @@ func (r running) until(ctx context.Context) error {
 	for _, s := range r.exports {
 		waits = append(waits, r.app.export(ctx, s.name, s.w))
 	}
+	waits = append(waits, r.app.notify(ctx))
 	go r.app.sweep(ctx)
 	look := &looker{store: r.app.store, broker: r.app.broker, every: r.app.plan.look, now: time.Now, log: log}
 	go look.run(ctx)

@@ -171,7 +171,7 @@ func TestB14CapsOverHTTP(t *testing.T) {
 	codePage(t, s, s.Browser(), nil)
 }
 
-// TestB27NoStore: a document that must not be cached goes through the whole
+// TestB27NoStore is B27, G-17: a document that must not be cached goes through the whole
 // flow with one fetch, because only the start of a flow fetches.
 func TestB27NoStore(t *testing.T) {
 	t.Parallel()

@@ -388,6 +388,22 @@ var effects = []struct {
 				}
 			}, redeems, goesOn, active, untilExp}},
 	}},
+	{"document changed: redirect URI removed", []change{
+		{name: "the one in use", make: func(h *holding) {
+			h.publish(map[string]any{"redirect_uris": []string{docHost + "/callback"}})
+			h.s.Clock.Advance(20 * time.Second)
+			h.begin(url.Values{"redirect_uri": {docHost + "/callback"}})
+		}, cells: [5]func(*holding){
+			func(h *holding) {
+				wantPage(h.t, h.s, h.begin(nil), http.StatusBadRequest, broker.ReasonRedirectMismatch)
+			}, redeems, noRefresh, active, untilExp}},
+		{name: "the one in use, met by nobody else", make: func(h *holding) {
+			h.changed(map[string]any{"redirect_uris": []string{docHost + "/callback"}})
+		}, cells: [5]func(*holding){
+			func(h *holding) {
+				wantPage(h.t, h.s, h.begin(nil), http.StatusBadRequest, broker.ReasonRedirectMismatch)
+			}, redeems, noRefresh, active, untilExp}},
+	}},
 	{"person left a group", []change{
 		{name: "eng", make: func(h *holding) {
 			rule := ` contains {"code": "eng", "message": "for engineering"} if not "eng" in input.user.groups`

@@ -24,12 +24,13 @@ type Documents struct {
 	mu      sync.Mutex
 	answers map[string]Answer
 	hits    map[string]int
+	stood   map[string]int // answers 304
 }
 
 // Answer is what one URL of the document host answers.
 type Answer struct {
 	Status int               // zero: 200
-	Header map[string]string // Content-Type defaults to application/json
+	Header map[string]string // Content-Type defaults to application/json; with an ETag, who holds it is told 304
 	Body   string
 	Wait   <-chan struct{} // answer when it is closed; nil: at once
 }
@@ -37,7 +38,7 @@ type Answer struct {
 // newDocuments starts the host.
 func newDocuments(t testing.TB, hosts []string) *Documents {
 	t.Helper()
-	d := &Documents{Roots: x509.NewCertPool(), HostMap: map[string]string{}, answers: map[string]Answer{}, hits: map[string]int{}}
+	d := &Documents{Roots: x509.NewCertPool(), HostMap: map[string]string{}, answers: map[string]Answer{}, hits: map[string]int{}, stood: map[string]int{}}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(t, err)
 	template := &x509.Certificate{
@@ -82,6 +83,13 @@ func (d *Documents) serve(w http.ResponseWriter, r *http.Request) {
 	for k, v := range a.Header {
 		w.Header().Set(k, v)
 	}
+	if tag := a.Header["ETag"]; tag != "" && r.Header.Get("If-None-Match") == tag && a.Status == 0 {
+		d.mu.Lock()
+		d.stood[url]++
+		d.mu.Unlock()
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
 	if a.Status == 0 {
 		a.Status = http.StatusOK
 	}
@@ -122,6 +130,13 @@ func (d *Documents) Hits(url string) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.hits[url]
+}
+
+// Stood returns how often a URL was answered with 304.
+func (d *Documents) Stood(url string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stood[url]
 }
 
 // Total returns how many requests the host saw.

@@ -44,7 +44,7 @@ type host struct {
 func (h *host) Document(_ context.Context, _ cimd.ID, lim fetch.Limits, _ fetch.Held) (fetch.Document, error) {
 	h.hits++
 	if h.body == "" {
-		return fetch.Document{}, &fetch.Error{Reason: string(broker.ReasonFetchDNS), Detail: "no such host"}
+		return fetch.Document{}, &fetch.Error{Reason: string(broker.ReasonFetchDNS), Detail: "no such host", Transient: true}
 	}
 	return fetch.Document{Body: []byte(h.body), FetchedAt: noon, FreshFor: lim.Default}, nil
 }

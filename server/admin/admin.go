@@ -107,6 +107,9 @@ func fail(status int, format string, args ...any) error {
 
 // ServeHTTP implements http.Handler.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// An act may end many clients, and its answer says how many. A writer
+	// that has no deadline needs none taken away.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	value, err := a.answer(r)
 	status := http.StatusOK
 	if err != nil {

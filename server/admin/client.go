@@ -46,6 +46,14 @@ func NewClient(socket string) *Client {
 	}}
 }
 
+// patient is the client without a limit on how long an answer takes, for acts
+// that may end many clients; the context still bounds it.
+func (c *Client) patient() *Client {
+	unbounded := *c.http
+	unbounded.Timeout = 0
+	return &Client{c.socket, &unbounded}
+}
+
 // Refusal is an error that the server answered with.
 type Refusal struct {
 	Status int    // HTTP status; 404 for what does not exist

@@ -53,7 +53,7 @@ func (c *Client) Reach(ctx context.Context, f ClientFilter) (Reach, error) {
 // are taken from b.
 func (c *Client) Block(ctx context.Context, b broker.Block) (Reach, error) {
 	var out Reach
-	err := c.call(ctx, http.MethodPost, "/v1/clients/block", url.Values{"kind": {string(b.Kind)}, "value": {b.Value}, "reason": {b.Reason}}, &out)
+	err := c.patient().call(ctx, http.MethodPost, "/v1/clients/block", url.Values{"kind": {string(b.Kind)}, "value": {b.Value}, "reason": {b.Reason}}, &out)
 	return out, err
 }
 
@@ -61,7 +61,7 @@ func (c *Client) Block(ctx context.Context, b broker.Block) (Reach, error) {
 // returned.
 func (c *Client) Unblock(ctx context.Context, kind broker.BlockKind, value string) (Reach, error) {
 	var out Reach
-	err := c.call(ctx, http.MethodPost, "/v1/clients/unblock", url.Values{"kind": {string(kind)}, "value": {value}}, &out)
+	err := c.patient().call(ctx, http.MethodPost, "/v1/clients/unblock", url.Values{"kind": {string(kind)}, "value": {value}}, &out)
 	return out, err
 }
 
@@ -71,6 +71,6 @@ func (c *Client) Revoke(ctx context.Context, f ClientFilter, why string) (Reach,
 	q := f.query()
 	set(q, "why", why)
 	var out Reach
-	err := c.call(ctx, http.MethodPost, "/v1/clients/revoke", q, &out)
+	err := c.patient().call(ctx, http.MethodPost, "/v1/clients/revoke", q, &out)
 	return out, err
 }

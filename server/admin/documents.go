@@ -2,7 +2,10 @@ package admin
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"net/url"
+	"strings"
 
 	"guestlist/broker"
 	"guestlist/store"
@@ -25,8 +28,8 @@ func (a *api) preview(ctx context.Context, q url.Values) (any, error) {
 	return Preview{p, string(p.Published)}, err
 }
 
-// refresh answers /v1/clients/refresh. The fetch is made once: when its result
-// cannot be written the operator is told.
+// refresh answers /v1/clients/refresh. The fetch is made once, and is not
+// repeated when its result conflicts with what others wrote meanwhile.
 func (a *api) refresh(ctx context.Context, q url.Values) (any, error) {
 	id, err := idOf(q)
 	if err != nil {
@@ -37,7 +40,10 @@ func (a *api) refresh(ctx context.Context, q url.Values) (any, error) {
 	if err != nil || u.Empty() {
 		return out, err
 	}
-	return out, a.cfg.Store.Commit(ctx, u)
+	if err = a.cfg.Store.Commit(ctx, u); errors.Is(err, broker.ErrConflict) {
+		return nil, fail(http.StatusConflict, "the client changed while its document was fetched, and nothing was kept of it. Remedy: ask again in 30 s")
+	}
+	return out, err
 }
 
 // approve answers /v1/clients/approve.
@@ -46,12 +52,13 @@ func (a *api) approve(ctx context.Context, q url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSelector(broker.BlockDocument, q.Get("sha256")); err != nil {
+	sha256 := strings.ToLower(q.Get("sha256"))
+	if err := checkSelector(broker.BlockDocument, sha256); err != nil {
 		return nil, err
 	}
 	var out broker.Approved
 	err = a.step(ctx, func(u store.Unit) (err error) {
-		out, err = a.cfg.Broker.Approve(ctx, u, Actor(ctx), id, q.Get("sha256"))
+		out, err = a.cfg.Broker.Approve(ctx, u, Actor(ctx), id, sha256)
 		return err
 	})
 	return out, err

@@ -89,6 +89,32 @@ func TestRefreshAndCooldown(t *testing.T) {
 	}
 }
 
+// G-27: a fetch that fails leaves nothing fresh, and is no error of the call.
+func TestRefreshThatFails(t *testing.T) {
+	e, h := acting(t)
+	e.known(h)
+	h.body = ""
+	got, err := e.client.Refresh(context.Background(), standing)
+	if err != nil || got.Result != "failed" || got.Reason != broker.ReasonFetchDNS {
+		t.Errorf("Refresh() of a host that is down = %+v, %v, want failed", got, err)
+	}
+	if now, err := e.client.Show(context.Background(), standing); err != nil || now.Fresh(noon) {
+		t.Errorf("Show() = fresh until %s, %v, want nothing fresh at %s", now.FreshUntil, err, noon)
+	}
+}
+
+// A fetch whose result conflicts with what others wrote is told as such.
+func TestRefreshInConflict(t *testing.T) {
+	e, h := acting(t)
+	e.known(h)
+	e2 := start(t, func(c *admin.Config) { c.Store, c.Broker = &moving{Store: e.store, times: 1}, e.broker })
+	_, err := e2.client.Refresh(context.Background(), standing)
+	var r *admin.Refusal
+	if !errors.As(err, &r) || r.Status != http.StatusConflict || !strings.Contains(r.Text, "ask again in 30 s") || h.hits != 1 {
+		t.Errorf("Refresh() while the epoch moves = %v after %d fetches, want 409", err, h.hits)
+	}
+}
+
 // SN-22: what waits beside a pin is approved by its digest, and by no other.
 func TestApproveExactlyWhatWaits(t *testing.T) {
 	e, h := acting(t)
@@ -114,7 +140,7 @@ func TestApproveExactlyWhatWaits(t *testing.T) {
 			t.Errorf("Approve(%q) = %v, want %d", digest, err, status)
 		}
 	}
-	if got, err := e.client.Approve(ctx, standing, shown.Pending.SHA256); err != nil || got.SHA256 != shown.Pending.SHA256 {
+	if got, err := e.client.Approve(ctx, standing, strings.ToUpper(shown.Pending.SHA256)); err != nil || got.SHA256 != shown.Pending.SHA256 {
 		t.Errorf("Approve() = %+v, %v", got, err)
 	}
 	if now, err := e.client.Show(ctx, standing); err != nil || now.Pin.Published != h.body || now.Pending != nil {

@@ -27,19 +27,29 @@ const (
 // states lists every state.
 var states = []State{StateBlocked, StateExpired, StateWithdrawn, StatePending, StateLive, StatePinned}
 
+// blockKey is what a block is found by.
+type blockKey struct {
+	kind  broker.BlockKind
+	value string
+}
+
 // look is what operators see of clients beside their rows, at one moment.
 type look struct {
 	store  store.Store
 	now    time.Time
-	blocks []broker.Block
+	blocks map[blockKey]broker.Block
 	pins   []broker.Pin // in the order of their identifiers
 }
 
 // look reads it.
 func (a *api) look(ctx context.Context) (look, error) {
-	blocks, err := a.cfg.Store.Blocks(ctx)
+	list, err := a.cfg.Store.Blocks(ctx)
 	if err != nil {
 		return look{}, err
+	}
+	blocks := make(map[blockKey]broker.Block, len(list))
+	for _, b := range list {
+		blocks[blockKey{b.Kind, b.Value}] = b
 	}
 	pins, err := a.cfg.Store.Pins(ctx)
 	return look{a.cfg.Store, a.cfg.Now(), blocks, pins}, err
@@ -97,11 +107,19 @@ func (l look) pin(id string) (broker.Pin, bool) {
 	return l.pins[i], true
 }
 
-// covering lists the blocks that keep a client out.
+// covering lists the blocks that keep a client out. However many there are,
+// only those are asked that could.
 func (l look) covering(c broker.Client) []broker.Block {
+	if len(l.blocks) == 0 {
+		return nil
+	}
+	keys := []blockKey{{broker.BlockURL, c.ID}, {broker.BlockDocument, c.DocumentSHA256}}
+	if id, err := cimd.Parse(c.ID); err == nil {
+		keys = append(keys, blockKey{broker.BlockHost, id.Host}, blockKey{broker.BlockDomain, id.RegistrableDomain()})
+	}
 	var out []broker.Block
-	for _, b := range l.blocks {
-		if b.Covers(c) {
+	for _, k := range keys {
+		if b, found := l.blocks[k]; found && b.Covers(c) {
 			out = append(out, b)
 		}
 	}

@@ -372,6 +372,7 @@ var effects = []struct {
 		{name: "method weakened, accept", key: true, onChange: "accept", make: withoutKey, cells: [5]func(*holding){signIn, noKeyedCode, noKeyedRefresh, active, untilExp}},
 		{name: "method weakened, reapprove", key: true, onChange: "reapprove", make: withoutKey, cells: [5]func(*holding){stopped, noKeyedCode, noKeyedRefresh, inactive, untilExp}},
 		{name: "method weakened, deny", key: true, onChange: "deny", make: withoutKey, cells: [5]func(*holding){stopped, noKeyedCode, noKeyedRefresh, inactive, untilExp}},
+		{name: "key moved", key: true, make: otherKey, cells: [5]func(*holding){signIn, noKeyedCode, noKeyedRefresh, inactive, untilExp}},
 		{name: "key moved, accept", key: true, onChange: "accept", make: otherKey, cells: [5]func(*holding){signIn, redeems, goesOn, active, untilExp}},
 		{name: "key moved, reapprove", key: true, onChange: "reapprove", make: otherKey, cells: [5]func(*holding){stopped, noKeyedCode, noKeyedRefresh, inactive, untilExp}},
 		{name: "key moved, deny", key: true, onChange: "deny", make: otherKey, cells: [5]func(*holding){stopped, noKeyedCode, noKeyedRefresh, inactive, untilExp}},

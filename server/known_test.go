@@ -63,7 +63,7 @@ func pin(t *testing.T, s *servertest.Server, document []byte) {
 	operate(t, s, func(u store.Unit) error { return s.Broker.PinClient(t.Context(), u, "olga", client, document) })
 }
 
-// TestSN03Static: a pinned client plays its flow while its host is down, and
+// TestSN03Static, F3: a pinned client plays its flow while its host is down, and
 // nobody ever asks the host; what the host changes has no effect (SN-06, G-12).
 func TestSN03Static(t *testing.T) {
 	t.Parallel()

@@ -34,8 +34,7 @@ type config struct {
 	CIMD           cimdConfig
 	Outbound       outboundConfig
 	People         peopleConfig
-	Clients        []broker.Registered // registered clients; checked
-	Resources      []resourceConfig    // at least one
+	Resources      []resourceConfig // at least one
 	Keys           keysConfig
 	Maxima         map[string]any // partial settings that bound every policy; nil: no bound
 	Lifetimes      lifetimesConfig

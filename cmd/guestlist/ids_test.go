@@ -111,9 +111,12 @@ func mentions(t *testing.T, tree fs.FS, dir string) map[string]*mention {
 			}
 			m := &mention{ids: commentIDs(file, first, end)}
 			for _, key := range declared(decl) {
-				all[key] = m
+				all[file.Name.Name+"."+key] = m
 			}
-			m.read(decl, strings.TrimSuffix(file.Name.Name, "_test"))
+			m.read(file, decl, strings.TrimSuffix(file.Name.Name, "_test"))
+			for i, name := range m.uses {
+				m.uses[i] = file.Name.Name + "." + name
+			}
 		}
 	}
 	return all
@@ -159,18 +162,23 @@ func commentIDs(file *ast.File, from, to token.Pos) (ids []string) {
 }
 
 // read adds what a declaration's name, texts and identifiers say.
-func (m *mention) read(decl ast.Decl, pkg string) {
+func (m *mention) read(file *ast.File, decl ast.Decl, pkg string) {
 	if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && (strings.HasPrefix(f.Name.Name, "Test") || strings.HasPrefix(f.Name.Name, "Fuzz")) {
 		m.test = pkg + "." + f.Name.Name
 		m.ids = append(m.ids, idsInName(f.Name.Name)...)
 	}
-	selected := map[*ast.Ident]bool{}
+	member := map[*ast.Ident]bool{} // of something, no name of its own
 	ast.Inspect(decl, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.SelectorExpr:
-			selected[n.Sel] = true
+			member[n.Sel] = true
+		case *ast.KeyValueExpr:
+			if key, ok := n.Key.(*ast.Ident); ok {
+				member[key] = true
+			}
 		case *ast.Ident:
-			if !selected[n] {
+			local := n.Obj != nil && file.Scope.Lookup(n.Name) != n.Obj
+			if !member[n] && !local {
 				m.uses = append(m.uses, n.Name)
 			}
 		case *ast.BasicLit:
@@ -379,26 +387,28 @@ func TestRequirementScan(t *testing.T) {
 		{"rule": "U1"}, {"rule": "U1"}, {"rule": "U1"}, {"rule": "U1"}, {"rule": "U1"}, {"rule": "U1"}, {"rule": "U1"}, {"rule": "U1"},
 		{"rule": "U1"}, {"rule": "U1"}, {"rule": "U1"}, {"rule": "U1"}, {"rule": "U1-U3,U4 x"}]`
 	for src, want := range map[string]string{
-		"func TestCanary_F11(t *testing.T) {}":                                    "F11",
-		"func TestMatrix_PF14_SN5(t *testing.T) {}":                               "PF-14 SN-05",
-		"func TestB19RealDocuments(t *testing.T) {}":                              "B19",
-		"func TestG11Page(t *testing.T) {}":                                       "G-11",
-		"func FuzzU5(f *testing.F) {}":                                            "U5",
-		"func TestSHA256(t *testing.T) {}":                                        "",
-		"func TestTrapF3Basic(t *testing.T) {}":                                   "",
-		"// x is PF-14, SN-05 (B3).\nfunc TestX(t *testing.T) {}":                 "B3 PF-14 SN-05",
-		"// trap F3, traps\n// F9 and F10.\nfunc TestX(t *testing.T) {}":          "",
-		"// x holds F4 to F15, U1-U3.\nfunc TestX(t *testing.T) {}":               "",
-		"// B7 is far away.\n\nfunc TestX(t *testing.T) {}":                       "",
-		"func TestX(t *testing.T) {\n\t// B7: here.\n}":                           "B7",
-		"func TestX(t *testing.T) { _ = \"D3 case\" }":                            "D3",
-		"func TestX(t *testing.T) { _ = \"D3\" }":                                 "",
-		"func TestX(t *testing.T) { _ = \"https://a.example/B3 x\" }":             "",
-		"var rows = \"D3 case\"\n\nfunc TestX(t *testing.T) { _ = rows }":         "D3",
-		"var rows = \"D3 case\"\n\nfunc TestX(t *testing.T) {}":                   "",
-		"func help() { _ = \"D3 case\" }\n\nfunc TestX(t *testing.T) { help() }":  "D3",
-		"func help() { _ = \"D3 case\" }\n\nfunc TestX(t *testing.T) { x.help }":  "",
-		"func TestY(t *testing.T) { _ = \"D3 case\" }\nfunc TestX() { TestY(t) }": "D3",
+		"func TestCanary_F11(t *testing.T) {}":                                       "F11",
+		"func TestMatrix_PF14_SN5(t *testing.T) {}":                                  "PF-14 SN-05",
+		"func TestB19RealDocuments(t *testing.T) {}":                                 "B19",
+		"func TestG11Page(t *testing.T) {}":                                          "G-11",
+		"func FuzzU5(f *testing.F) {}":                                               "U5",
+		"func TestSHA256(t *testing.T) {}":                                           "",
+		"func TestTrapF3Basic(t *testing.T) {}":                                      "",
+		"// x is PF-14, SN-05 (B3).\nfunc TestX(t *testing.T) {}":                    "B3 PF-14 SN-05",
+		"// trap F3, traps\n// F9 and F10.\nfunc TestX(t *testing.T) {}":             "",
+		"// x holds F4 to F15, U1-U3.\nfunc TestX(t *testing.T) {}":                  "",
+		"// B7 is far away.\n\nfunc TestX(t *testing.T) {}":                          "",
+		"func TestX(t *testing.T) {\n\t// B7: here.\n}":                              "B7",
+		"func TestX(t *testing.T) { _ = \"D3 case\" }":                               "D3",
+		"func TestX(t *testing.T) { _ = \"D3\" }":                                    "",
+		"func TestX(t *testing.T) { _ = \"https://a.example/B3 x\" }":                "",
+		"var rows = \"D3 case\"\n\nfunc TestX(t *testing.T) { _ = rows }":            "D3",
+		"var rows = \"D3 case\"\n\nfunc TestX(t *testing.T) {}":                      "",
+		"func help() { _ = \"D3 case\" }\n\nfunc TestX(t *testing.T) { help() }":     "D3",
+		"func help() { _ = \"D3 case\" }\n\nfunc TestX(t *testing.T) { x.help() }":   "",
+		"var rows = \"D3 case\"\n\nfunc TestX(t *testing.T) { rows := 1; _ = rows }": "",
+		"var rows = \"D3 case\"\n\nfunc TestX(t *testing.T) { _ = a{rows: 1} }":      "",
+		"func TestY(t *testing.T) { _ = \"D3 case\" }\nfunc TestX() { TestY(t) }":    "D3",
 	} {
 		tree := fstest.MapFS{"broker/x_test.go": {Data: []byte("package broker_test\n\n" + src + "\n")}}
 		for _, name := range []string{"client_id_urls", "documents", "redirect_uris"} {

@@ -78,7 +78,7 @@ func keyedRefresh(tokens map[string]any, id, assertion string) url.Values {
 	}
 }
 
-// TestA8AssertionAlgorithms is A8, A9, trap 16: every algorithm of the list,
+// TestA8AssertionAlgorithms is A8, A9, M13, trap 16: every algorithm of the list,
 // and nothing but a document's own where it names one.
 func TestA8AssertionAlgorithms(t *testing.T) {
 	t.Parallel()
@@ -271,36 +271,67 @@ func TestPF22ReplayAllowed(t *testing.T) {
 	}
 }
 
-// TestTrap18OneAssertionManyAtOnce: looking and spending are one commit.
-func TestTrap18OneAssertionManyAtOnce(t *testing.T) {
+// TestPF22OneAssertionManyAtOnce is PF-22, trap 18: looking and spending are
+// one commit, so that of all who present one assertion at once one succeeds.
+func TestPF22OneAssertionManyAtOnce(t *testing.T) {
 	t.Parallel()
 	s, k := keyedServer(t, "", "ES256")
-	var all []map[string]any
-	for range 4 {
-		all = append(all, keyedTokens(t, s, k, client))
-	}
-	a := s.Assertion(k, client, nil, nil)
-	var wg sync.WaitGroup
-	got := make(chan int, len(all))
-	for _, tokens := range all {
-		wg.Go(func() {
-			form := keyedRefresh(tokens, client, a)
-			form.Set("token", form.Get("refresh_token"))
-			got <- send(t, http.MethodPost, s.Issuer+"/revoke", form.Encode(), formHeader()).Status
-		})
-	}
-	wg.Wait()
-	close(got)
-	count := map[int]int{}
-	for status := range got {
-		count[status]++
-	}
-	if count[http.StatusOK] != 1 || count[http.StatusUnauthorized] != len(all)-1 {
-		t.Errorf("statuses = %v, want one 200 and else 401", count)
+	for _, endpoint := range []string{"/token", "/revoke"} {
+		var all []map[string]any
+		for range 4 {
+			all = append(all, keyedTokens(t, s, k, client))
+		}
+		a := s.Assertion(k, client, nil, nil)
+		var wg sync.WaitGroup
+		got := make(chan int, len(all))
+		for _, tokens := range all {
+			wg.Go(func() {
+				form := keyedRefresh(tokens, client, a)
+				form.Set("token", form.Get("refresh_token"))
+				got <- send(t, http.MethodPost, s.Issuer+endpoint, form.Encode(), formHeader()).Status
+			})
+		}
+		wg.Wait()
+		close(got)
+		count := map[int]int{}
+		for status := range got {
+			count[status]++
+		}
+		if count[http.StatusOK] != 1 || count[http.StatusUnauthorized] != len(all)-1 {
+			t.Errorf("%s: statuses = %v, want one 200 and else 401", endpoint, count)
+		}
 	}
 }
 
-// TestCU05MethodStays is CU-05, CU-07, A7, B20: a grant made with a key is
+// TestCU07SharedSecrets is CU-07, D7, D8: the three methods that share a secret
+// are not to be had, alone or beside a key, nor is a document with a secret.
+func TestCU07SharedSecrets(t *testing.T) {
+	t.Parallel()
+	s, k := keyedServer(t, `"token_endpoint_auth_methods": ["none", "private_key_jwt"],`, "ES256")
+	cases := map[string]map[string]any{
+		"a secret":           {"token_endpoint_auth_method": "none", "client_secret": "s"},
+		"an empty secret":    {"token_endpoint_auth_method": "none", "client_secret": ""},
+		"a secret that ends": {"token_endpoint_auth_method": "none", "client_secret_expires_at": 0},
+		"a secret and a key": {"jwks": servertest.KeySet(k), "client_secret": "s"},
+	}
+	for _, method := range []string{"client_secret_basic", "client_secret_post", "client_secret_jwt"} {
+		cases[method] = map[string]any{"token_endpoint_auth_method": method}
+		cases[method+" beside a key"] = map[string]any{"jwks": servertest.KeySet(k), "token_endpoint_auth_methods_supported": []string{"private_key_jwt", method}}
+	}
+	for name, members := range cases {
+		reason := broker.ReasonDocumentAuthMethod
+		if strings.HasPrefix(name, "a") {
+			reason = broker.ReasonDocumentSecret
+		}
+		s.Docs.Publish(keyedOther, keyedDocument(members))
+		wantPage(t, s, s.Browser().Authorize(s.Request(keyedOther, nil)), http.StatusBadRequest, reason)
+		if _, found, err := s.Store.Begin().Client(t.Context(), keyedOther); found || err != nil {
+			t.Errorf("%s: a row is left (%v)", name, err)
+		}
+	}
+}
+
+// TestCU05MethodStays is CU-05, A7, B20: a grant made with a key is
 // never continued without it, nor one made without with it.
 func TestCU05MethodStays(t *testing.T) {
 	t.Parallel()
@@ -481,7 +512,39 @@ func TestF11KeysThatMayNotBe(t *testing.T) {
 	}
 }
 
-// TestCU08Waived: keys of another origin are asked for only where settings
+// TestCU08OtherOrigins is CU-08: another host, port or scheme is another origin,
+// and nothing is fetched of it but where settings waive the rule for hosts.
+func TestCU08OtherOrigins(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		uri            string
+		strict, waived broker.Reason // empty: admitted
+	}{
+		{"https://client.example.com/elsewhere/jwks.json", "", ""},
+		{"https://client.example.com:443/jwks.json", "", ""}, // the same origin, spelled out
+		{"https://keys.client.example.com/jwks.json", broker.ReasonDocumentAuthMethod, ""},
+		{"https://keys.example.net/jwks.json", broker.ReasonDocumentAuthMethod, ""},
+		{"https://client.example.com:8443/jwks.json", broker.ReasonDocumentAuthMethod, ""},
+		{"http://client.example.com/jwks.json", broker.ReasonDocumentMember, broker.ReasonDocumentMember},
+		{"https://client.example.com@keys.example.net/jwks.json", broker.ReasonDocumentMember, broker.ReasonDocumentMember},
+	} {
+		for more, want := range map[string]broker.Reason{"": c.strict, `"jwks": {"same_origin": false},`: c.waived} {
+			s := servertest.New(t, servertest.Options{Policy: keyedPolicy(more)})
+			s.Docs.Publish(client, keyedDocument(map[string]any{"jwks_uri": c.uri}))
+			p := s.Browser().Authorize(s.Request(client, nil))
+			if want != "" {
+				wantPage(t, s, p, http.StatusBadRequest, want)
+			} else if p.Status != http.StatusOK || mark(p, "public-reason") != "" {
+				t.Errorf("%s, %s: status %d\n%s", c.uri, more, p.Status, brief(p))
+			}
+			if s.Docs.Total() != 1 {
+				t.Errorf("%s: %d fetches, want the document alone", c.uri, s.Docs.Total())
+			}
+		}
+	}
+}
+
+// TestCU08Waived is CU-08: keys of another origin are asked for only where settings
 // allow them.
 func TestCU08Waived(t *testing.T) {
 	t.Parallel()

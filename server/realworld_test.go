@@ -453,6 +453,34 @@ func TestChatGPTWhereKeysAreDemanded(t *testing.T) {
 	}
 }
 
+// TestB20ChatGPTKeepsItsMethod is B20, CU-05, A7: where policy leaves both
+// methods, a grant goes on with the one it was made with and with no other.
+func TestB20ChatGPTKeepsItsMethod(t *testing.T) {
+	t.Parallel()
+	s := realWorld(t, servertest.Options{})
+	keyed, bare := realInstallations["ChatGPT with its key, B20 two methods, CU-06"], realInstallations["ChatGPT as none, B18 no scope, B20 two methods"]
+	for _, c := range []struct {
+		name         string
+		maker, other *installation
+	}{{"made with the key", &keyed, &bare}, {"made without", &bare, &keyed}} {
+		b := s.Browser()
+		p := b.Submit(b.SignIn(b.Authorize(c.maker.request(t, s)), servertest.Person), "decision", allow())
+		status, tokens := c.maker.token(s, p)
+		if status != http.StatusOK {
+			t.Fatalf("%s: token: %d %v", c.name, status, tokens)
+		}
+		if status, answer := c.other.next(s, tokens["refresh_token"]); status != http.StatusUnauthorized || answer["error"] != "invalid_client" {
+			t.Errorf("%s: refresh by the other method: %d %v, want 401 invalid_client", c.name, status, answer)
+		}
+		if status := c.other.back(t, s, tokens["refresh_token"], "refresh_token"); status != http.StatusUnauthorized {
+			t.Errorf("%s: revocation by the other method: %d, want 401", c.name, status)
+		}
+		if status, answer := c.maker.next(s, tokens["refresh_token"]); status != http.StatusOK {
+			t.Errorf("%s: refresh: %d %v", c.name, status, answer)
+		}
+	}
+}
+
 // TestRealDocumentsRefused plays the invalid documents of the folder and real
 // ones with one flaw each.
 func TestRealDocumentsRefused(t *testing.T) {

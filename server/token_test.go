@@ -79,7 +79,8 @@ func TestTokenRefusals(t *testing.T) {
 }
 
 // TestTrapF3GoClient: the Go MCP client's first try, Basic with the escaped
-// identifier and an empty secret, works at once.
+// identifier and an empty secret, works at once, and so does an identifier
+// that was left as it is (trap 14).
 func TestTrapF3GoClient(t *testing.T) {
 	t.Parallel()
 	s := start(t, servertest.Options{})
@@ -87,6 +88,10 @@ func TestTrapF3GoClient(t *testing.T) {
 		p := codePage(t, s, s.Browser(), nil)
 		if got := post(t, s, s.Exchange(client, p, changes), basic(url.QueryEscape(client), "")); got.Status != http.StatusOK {
 			t.Errorf("%s: status %d\n%s", name, got.Status, got.Body)
+		}
+		p = codePage(t, s, s.Browser(), nil)
+		if got := post(t, s, s.Exchange(client, p, changes), basic(client, "")); got.Status != http.StatusOK {
+			t.Errorf("%s, not escaped: status %d\n%s", name, got.Status, got.Body)
 		}
 	}
 	p := codePage(t, s, s.Browser(), nil)

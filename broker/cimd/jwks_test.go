@@ -8,6 +8,25 @@ import (
 	"guestlist/broker/cimd"
 )
 
+// TestFetchedPrivateKeys is D9, B42: private and symmetric members refuse a
+// fetched set as they refuse a document, whatever else is in it.
+func TestFetchedPrivateKeys(t *testing.T) {
+	const good = `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`
+	if _, err := cimd.ParseJWKS([]byte(`{"keys":[` + good + `]}`)); err != nil {
+		t.Fatal(err)
+	}
+	bad := []string{`{"kty":"oct"}`, `{"KTY":"OCT"}`, `{"kty":"EC","x_old":{"d":"AA"}}`}
+	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "D", "\u0064"} {
+		bad = append(bad, `{"kty":"RSA","`+name+`":"AQAB"}`, `{"kty":"RSA","`+name+`":null}`)
+	}
+	for _, key := range bad {
+		got, err := cimd.ParseJWKS([]byte(`{"keys":[` + good + `,` + key + `]}`))
+		if e := (*cimd.Error)(nil); !errors.As(err, &e) || e.Reason != "document_private_key" || e.Rule != "D9" || got != nil {
+			t.Errorf("ParseJWKS with %s = %s, %v, want document_private_key by D9", key, got, err)
+		}
+	}
+}
+
 func TestParseJWKS(t *testing.T) {
 	const good = `{"kty":"EC","crv":"P-256","kid":"k","use":"sig","alg":"ES256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`
 	for _, c := range []struct {

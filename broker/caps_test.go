@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,29 @@ func TestB14_G15_Caps(t *testing.T) {
 	w.policy.answer = named
 	w.mustAdmit(path(7))
 	w.limited(w.admit(path(8)), broker.ReasonClientCapReached, 0)
+}
+
+// B14: the cap of a policy bounds the clients that it admitted, refuses before
+// any fetch, and leaves those of other policies alone.
+func TestB14_CapOfAPolicy(t *testing.T) {
+	w, h := crowd(t, broker.Budgets{PerSource: 100_000, PerDomain: 100_000, Total: 100_000})
+	w.cfg.Caps = broker.Caps{PerPolicy: 2}
+	w.b = w.newBroker()
+	host := func(i int) func(*broker.Request) { return asks(fmt.Sprintf("h%d.example", i), "/c", "192.0.2.1") }
+	if n := spent(w, 5, host); n != 2 || h.count() != 2 {
+		t.Errorf("%d hosts were admitted with %d fetches, want 2 and 2", n, h.count())
+	}
+	o := w.admit(host(6))
+	w.limited(o, broker.ReasonClientCapReached, 0)
+	if !strings.Contains(o.err.Error(), "per_policy is reached") {
+		t.Errorf("Admit() = %v, want the cap named", o.err)
+	}
+	named := w.policy.answer
+	w.policy.answer = func(q broker.Query, d *broker.Decision) {
+		named(q, d)
+		d.Winner = []string{"another"}
+	}
+	w.mustAdmit(host(7))
 }
 
 // Two that found room at the same time do not both get it: the commit of the

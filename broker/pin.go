@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -47,22 +48,32 @@ func (b *Broker) pinnable(clientID string, document []byte) (cimd.Parsed, error)
 		return cimd.Parsed{}, Refuse(ReasonRequestInvalid, "%s is a client of the configuration, which wins over a pin; change it there", clientID)
 	}
 	p, err := cimd.ParseDocument(document, id, cimd.ProfileCIMD)
-	if err != nil {
-		return cimd.Parsed{}, fromCIMD(err)
-	}
-	var missing []string
-	for _, name := range []string{"redirect_uris", "client_uri", "response_types"} {
-		if _, there := p.Published[name]; !there {
-			missing = append(missing, name)
-		}
-	}
+	missing := missingMembers(document)
 	switch {
+	case err != nil && (len(missing) == 0 || cimdReason(err) != ReasonDocumentRedirects):
+		return cimd.Parsed{}, fromCIMD(err)
 	case len(missing) > 0:
 		return p, Refuse(ReasonDocumentMember, "a pinned document must have redirect_uris, client_uri and response_types (SN-04); missing: %s", strings.Join(missing, ", "))
 	case p.Document.ClientURI == "" || len(p.Document.RedirectURIs) == 0:
 		return p, Refuse(ReasonDocumentMember, "a pinned document must have redirect_uris and a client_uri that can be used (SN-04); these cannot: %s", strings.Join(p.Dropped, ", "))
 	}
 	return p, nil
+}
+
+// missingMembers are those that a pinned document must have and this one has
+// not. What is no JSON misses none.
+func missingMembers(document []byte) []string {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(document, &members) != nil {
+		return nil
+	}
+	var missing []string
+	for _, name := range []string{"redirect_uris", "client_uri", "response_types"} {
+		if _, there := members[name]; !there {
+			missing = append(missing, name)
+		}
+	}
+	return missing
 }
 
 // UnpinClient stages the end of a pin and the record document.unpinned: from

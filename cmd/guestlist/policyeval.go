@@ -153,9 +153,11 @@ func (f evalFlags) brokerConfig(cfg *config, file *fileDocument, u *imagined, no
 	var resources []broker.Resource
 	issuer := f.issuer
 	var cache broker.CacheBounds
+	var known []broker.Registered
 	if cfg != nil {
 		p, _ := planFrom(*cfg) // certificates do not matter here
 		resources, issuer, cache = resourcesOf(*cfg), cfg.Issuer, p.cache
+		known = cfg.Clients
 	} else if len(f.resource) > 0 {
 		for _, id := range f.resource {
 			resources = append(resources, broker.Resource{ID: id, Name: id})
@@ -164,7 +166,7 @@ func (f evalFlags) brokerConfig(cfg *config, file *fileDocument, u *imagined, no
 		resources = []broker.Resource{{ID: "https://resource.example", Name: "example"}}
 	}
 	return broker.Config{
-		Issuer: issuer, Fetch: file, Offer: offer(resources), Now: func() time.Time { return now }, Zone: time.Local, Cache: cache,
+		Issuer: issuer, Fetch: file, Offer: offer(resources), Now: func() time.Time { return now }, Zone: time.Local, Cache: cache, Registered: known,
 		Later:     func(r decisionlog.Record) error { u.records = append(u.records, r); return nil },
 		Pseudonym: func(subject string) string { return subject },
 	}

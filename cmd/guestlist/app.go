@@ -51,6 +51,7 @@ type plan struct {
 	budgets   broker.Budgets // zero: the defaults
 	caps      broker.Caps    // zero: the defaults
 	look      time.Duration  // between two looks at one document; zero: none
+	clients   []broker.Registered
 	timeout   time.Duration
 	admitOff  bool
 	hidden    bool
@@ -93,6 +94,9 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	for _, name := range p.short {
 		log.Warn().Str("event", "resource.short_secret").Str("resource", name).Msg("a secret of less than 22 characters can be guessed. Remedy: openssl rand -base64 32")
 	}
+	for _, id := range urlShaped(p.clients) {
+		log.Warn().Str("event", "client.registered_url").Str("client_id", id).Msg("a registered client whose name is a URL: the document published there does not count, and is not fetched")
+	}
 	a.people = people
 	if people.Count() == 0 {
 		log.Warn().Str("event", "people.none").Str("file", p.people).Msg("nobody can sign in. Remedy: guestlist person add NAME --password-stdin --config FILE")
@@ -133,7 +137,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	}
 	a.broker, err = broker.New(broker.Config{
 		Issuer: p.issuer, Fetch: door, Later: a.batch.Add, Pseudonym: k.Pseudonym, Now: time.Now,
-		Zone: time.Local, Offer: offer(p.resources), AdmitOff: p.admitOff, Cache: p.cache, Budgets: p.budgets, Caps: p.caps,
+		Zone: time.Local, Offer: offer(p.resources), AdmitOff: p.admitOff, Cache: p.cache, Budgets: p.budgets, Caps: p.caps, Registered: p.clients,
 		Lives: broker.Lives{Ticket: p.lifetimes.Ticket, Code: p.lifetimes.Code},
 	})
 	if err != nil {

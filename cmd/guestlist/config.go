@@ -34,7 +34,8 @@ type config struct {
 	CIMD           cimdConfig
 	Outbound       outboundConfig
 	People         peopleConfig
-	Resources      []resourceConfig // at least one
+	Clients        []broker.Registered // registered clients; checked
+	Resources      []resourceConfig    // at least one
 	Keys           keysConfig
 	Maxima         map[string]any // partial settings that bound every policy; nil: no bound
 	Lifetimes      lifetimesConfig

@@ -34,8 +34,8 @@ cimd:
   max_bytes: 5120
   timeout: 2s
   budgets: {per_source: 10, per_domain: 20, total: 100, concurrent: 32}
-  caps: {total: 500, per_domain: 50}
   look: {every: 12h}
+  caps: {total: 500, per_domain: 50, per_policy: 100}
 outbound:
   ca_file: ca.pem
 people:
@@ -132,7 +132,7 @@ func TestConfigGood(t *testing.T) {
 		CIMD: cimdConfig{
 			Admit: &yes, Advertise: &no, CacheFloor: 0, CacheDefault: d(10 * time.Minute), CacheCeiling: d(24 * time.Hour),
 			MaxBytes: 5120, Timeout: d(2 * time.Second),
-			Caps:    capsConfig{Total: 500, PerDomain: 50},
+			Caps:    capsConfig{Total: 500, PerDomain: 50, PerPolicy: 100},
 			Budgets: budgetsConfig{PerSource: 10, PerDomain: 20, Total: 100, Concurrent: 32},
 			Look:    lookConfig{Every: d(12 * time.Hour)},
 		},
@@ -183,7 +183,7 @@ func TestConfigDefaults(t *testing.T) {
 	if want := (budgetsConfig{PerSource: 600, PerDomain: 600, Total: 6000, Concurrent: 64}); c.Budgets != want {
 		t.Errorf("cimd.budgets = %+v, want %+v", c.Budgets, want)
 	}
-	if want := (capsConfig{Total: 100_000, PerDomain: 1000}); c.Caps != want {
+	if want := (capsConfig{Total: 100_000, PerDomain: 1000, PerPolicy: 100_000}); c.Caps != want {
 		t.Errorf("cimd.caps = %+v, want %+v", c.Caps, want)
 	}
 	l := got.Lifetimes
@@ -241,8 +241,8 @@ func TestConfigCapsFollow(t *testing.T) {
 	if err != nil {
 		t.Fatalf("parseConfig = %v", err)
 	}
-	if p, err := planFrom(c); err != nil || p.caps != (broker.Caps{Total: 7, PerDomain: 7}) {
-		t.Errorf("plan has %+v, %v, want 7 and 7", p.caps, err)
+	if p, err := planFrom(c); err != nil || p.caps != (broker.Caps{Total: 7, PerDomain: 7, PerPolicy: 7}) {
+		t.Errorf("plan has %+v, %v, want 7 each", p.caps, err)
 	}
 }
 
@@ -387,6 +387,8 @@ func TestConfigWrong(t *testing.T) {
 		{"cap zero (B14)", "total: 500", "total: 0", "cimd.caps.total: 0 is not from 1 to 100000000"},
 		{"cap negative", "per_domain: 50", "per_domain: -1", "cimd.caps.per_domain: -1 is not from 1 to 100000000"},
 		{"cap too large", "total: 500", "total: 100000001", "cimd.caps.total: 100000001 is not from 1 to 100000000"},
+		{"policy cap zero (B14)", "per_policy: 100", "per_policy: 0", "cimd.caps.per_policy: 0 is not from 1 to 100000000"},
+		{"a policy with more than all clients", "per_policy: 100", "per_policy: 501", "cimd.caps.per_policy: 501 is more than cimd.caps.total, which is 500"},
 		{"a domain with more than all clients", "per_domain: 50", "per_domain: 501", "cimd.caps.per_domain: 501 is more than cimd.caps.total, which is 500"},
 		{"short ticket", "ticket: 5m", "ticket: 59s", "lifetimes.ticket: 59s is too short"},
 		{"long ticket", "ticket: 5m", "ticket: 61m", "lifetimes.ticket: 1h1m is more than 1h"},

@@ -76,19 +76,21 @@ func (r *configReader) checkPart(path string, part *int64, wholePath string, who
 type capsConfig struct {
 	Total     int64 // clients at the same time; default 100000
 	PerDomain int64 // the same per registrable domain; default 1000, or Total if that is less
+	PerPolicy int64 // the same per policy; default Total, which is no bound of its own
 }
 
 func defaultCaps() capsConfig { return capsConfig{Total: 100_000, PerDomain: 1000} }
 
 // limits are the caps as the broker takes them.
 func (c capsConfig) limits() broker.Caps {
-	return broker.Caps{Total: int(c.Total), PerDomain: int(c.PerDomain)}
+	return broker.Caps{Total: int(c.Total), PerDomain: int(c.PerDomain), PerPolicy: int(c.PerPolicy)}
 }
 
 func (c *capsConfig) members() map[string]configMember {
 	return map[string]configMember{
 		"total":      {value: integerValue(&c.Total)},
 		"per_domain": {value: integerValue(&c.PerDomain)},
+		"per_policy": {value: integerValue(&c.PerPolicy)},
 	}
 }
 
@@ -96,15 +98,19 @@ func (c *capsConfig) members() map[string]configMember {
 func (r *configReader) checkCaps(c *capsConfig) {
 	const at = "cimd.caps."
 	const most = 100_000_000
+	if !r.given(at + "per_policy") {
+		c.PerPolicy = c.Total
+	}
 	for _, v := range []struct {
 		name  string
 		value int64
-	}{{"total", c.Total}, {"per_domain", c.PerDomain}} {
-		if v.value < 1 || v.value > most {
+	}{{"total", c.Total}, {"per_domain", c.PerDomain}, {"per_policy", c.PerPolicy}} {
+		if r.given(at+v.name) && (v.value < 1 || v.value > most) {
 			r.fault(at+v.name, "write a number in between; cimd.admit: false lets nobody new in", "%d is not from 1 to %d", v.value, most)
 		}
 	}
 	if !r.isBad(at + "total") {
 		r.checkPart(at+"per_domain", &c.PerDomain, at+"total", c.Total)
+		r.checkPart(at+"per_policy", &c.PerPolicy, at+"total", c.Total)
 	}
 }

@@ -49,6 +49,7 @@ func (c *config) members() map[string]configMember {
 			"file":     {value: fileValue(&c.People.File), env: "GUESTLIST_PEOPLE_FILE"},
 			"upstream": {value: notYet},
 		}},
+		"clients":   {value: clientsValue(&c.Clients)},
 		"resources": {value: sectionValues(&c.Resources, (*resourceConfig).members)},
 		"issuers":   {value: notYet},
 		"keys": {section: map[string]configMember{

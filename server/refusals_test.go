@@ -100,6 +100,7 @@ func TestTrap10ErrorsBeforeTheRedirectArePages(t *testing.T) {
 		{"M11 B41 SN-11 no redirect URIs", id("nowhere"), members(s, "redirect_uris", []string{}), nil, 400, broker.ReasonDocumentRedirects, 1},
 		{"Trap24 javascript redirect", id("script"), members(s, "redirect_uris", []string{"javascript:alert(1)"}), url.Values{"redirect_uri": {"javascript:alert(1)"}}, 400, broker.ReasonDocumentRedirects, 1},
 		{"M24 http redirect to another machine", id("http"), members(s, "redirect_uris", []string{"http://client.example.com/cb"}), nil, 400, broker.ReasonDocumentRedirects, 1},
+		{"PAR demanded", id("par"), members(s, "require_pushed_authorization_requests", true), nil, 400, broker.ReasonDocumentDemands, 1},
 		{"DPoP demanded", id("dpop"), members(s, "dpop_bound_access_tokens", true), nil, 400, broker.ReasonDocumentDemands, 1},
 		{"M12 SN-11 redirect_uri not registered", id("ok1"), members(s), url.Values{"redirect_uri": {"https://evil.example/cb"}}, 400, broker.ReasonRedirectMismatch, 1},
 		{"redirect_uri missing, two registered", id("ok2"), members(s), url.Values{"redirect_uri": nil}, 400, broker.ReasonRedirectMismatch, 1},

@@ -132,6 +132,7 @@ due SN-18 a client can be switched off
 due SN-19 preview shows and stores nothing
 due SN-20 clients are listed with filters, as CSV and JSON
 due SN-22 the approved document stays in force until a new one is approved
+due CU-03 a policy gives all scopes or selected ones
 due CU-05 a document without a usable capability is refused
 due CU-06 keys by jwks_uri, refetched on an unknown kid once a minute
 due CU-07 methods with shared secrets are refused
@@ -215,7 +216,7 @@ open M17 resource decides the audience
 open M18 scheme and host of a resource in any case
 open M20 access tokens are short-lived
 open M21 refresh tokens rotate
-open M22 no refresh token without the grant type
+due M22 no refresh token without the grant type
 open M24 redirect URIs are https or loopback
 open M25 redirect URIs match exactly
 open M26 no redirect to an untrusted URI
@@ -237,7 +238,7 @@ open PF-24 PKCE is required
 open PF-26 the knobs of refresh tokens
 open PF-36 events are named
 open PF-37 audit at the normal level
-open PF-39 a document never widens a policy
+due PF-39 a document never widens a policy
 open SN-08 JSON content type
 open SN-09 client_id equals the URL
 open SN-10 https, a path, no dot segments

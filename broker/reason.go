@@ -27,6 +27,7 @@ const (
 	ReasonFetchTimeout          Reason = "fetch_timeout"
 	ReasonFetchTLS              Reason = "fetch_tls"
 	ReasonFetchConnect          Reason = "fetch_connect"
+	ReasonFetchProxy            Reason = "fetch_proxy"
 	ReasonFetchStatus           Reason = "fetch_status"
 	ReasonFetchRedirect         Reason = "fetch_redirect"
 	ReasonFetchContentType      Reason = "fetch_content_type"

@@ -91,7 +91,7 @@ func TestPublicReasonsTellNothingApart(t *testing.T) {
 		broker.PublicClientNotAdmitted: {broker.ReasonNoPolicyMatched, broker.ReasonPolicyDenied, broker.ReasonPolicyError,
 			broker.ReasonCIMDOff, broker.ReasonClientIDMalformed, broker.ReasonClientIDUnknown},
 		broker.PublicDocumentUnavailable: {broker.ReasonFetchBlockedAddress, broker.ReasonFetchDNS, broker.ReasonFetchTimeout,
-			broker.ReasonFetchTLS, broker.ReasonFetchConnect, broker.ReasonFetchStatus, broker.ReasonFetchRedirect,
+			broker.ReasonFetchTLS, broker.ReasonFetchConnect, broker.ReasonFetchProxy, broker.ReasonFetchStatus, broker.ReasonFetchRedirect,
 			broker.ReasonFetchContentType, broker.ReasonFetchEncoding, broker.ReasonFetchTooLarge, broker.ReasonFetchFailed},
 		broker.PublicServerTrouble: {broker.ReasonStoreUnavailable, broker.ReasonLogUnavailable, "never_heard_of"},
 	}

@@ -22,6 +22,7 @@ var reasonDocs = map[Reason]ReasonDoc{
 	ReasonFetchTimeout:          {Public: PublicDocumentUnavailable, Meaning: "The document did not arrive within the deadline."},
 	ReasonFetchTLS:              {Public: PublicDocumentUnavailable, Meaning: "The TLS connection to the document's host could not be verified."},
 	ReasonFetchConnect:          {Public: PublicDocumentUnavailable, Meaning: "The document's host refused or dropped the connection."},
+	ReasonFetchProxy:            {Public: PublicDocumentUnavailable, Meaning: "The egress proxy could not be reached, or would not connect to the document's host; the detail gives its status."},
 	ReasonFetchStatus:           {Public: PublicDocumentUnavailable, Meaning: "The document's host answered with a status other than 200."},
 	ReasonFetchRedirect:         {Public: PublicDocumentUnavailable, Meaning: "The document's host answered with a redirect; redirects are not followed."},
 	ReasonFetchContentType:      {Public: PublicDocumentUnavailable, Meaning: "The answer's media type is not JSON."},

@@ -48,10 +48,8 @@ func AllowedAddr(a netip.Addr) error {
 	if a.Zone() != "" {
 		return fmt.Errorf("%s has a zone", a)
 	}
-	for _, p := range platformPrefixes {
-		if p.prefix.Contains(a) {
-			return fmt.Errorf("%s is a platform address: %s", a, p.what)
-		}
+	if what, ok := platform(a); ok {
+		return fmt.Errorf("%s is a platform address: %s", a, what)
 	}
 	if isISATAP(a) {
 		return fmt.Errorf("%s embeds an IPv4 address (ISATAP, RFC 5214)", a)
@@ -60,6 +58,16 @@ func AllowedAddr(a netip.Addr) error {
 		return fmt.Errorf("%s is not a global unicast address: %w", a, err)
 	}
 	return nil
+}
+
+// platform says what platform address a is, if it is one.
+func platform(a netip.Addr) (what string, ok bool) {
+	for _, p := range platformPrefixes {
+		if p.prefix.Contains(a) {
+			return p.what, true
+		}
+	}
+	return "", false
 }
 
 // isISATAP recognises the interface identifiers 0000:5efe and 0200:5efe of

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -16,18 +17,19 @@ import (
 const maxDials = 4
 
 // connect opens the one connection of a fetch and proves the host's name. Its
-// context has a deadline.
-func (g *Guarded) connect(ctx context.Context, t target) (*tls.Conn, error) {
-	raw, err := g.dial(ctx, t)
+// context has a deadline. The address is the one that was checked, or that the
+// host map names; none where a proxy resolves.
+func (g *Guarded) connect(ctx context.Context, t target) (*tls.Conn, netip.AddrPort, error) {
+	raw, addr, err := g.dial(ctx, t)
 	if err != nil {
-		return nil, err
+		return nil, addr, err
 	}
 	// The deadline of the socket backs the one of the context: whoever reads or
 	// writes it, it ends.
 	end, _ := ctx.Deadline()
 	if err := raw.SetDeadline(end); err != nil {
 		raw.Close()
-		return nil, trouble(reasonFailed, "setting the deadline", err)
+		return nil, addr, trouble(reasonFailed, "setting the deadline", err)
 	}
 	conn := tls.Client(raw, &tls.Config{
 		RootCAs:    g.roots,
@@ -37,24 +39,34 @@ func (g *Guarded) connect(ctx context.Context, t target) (*tls.Conn, error) {
 	})
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
-		return nil, during("TLS handshake", reasonTLS, err)
+		return nil, addr, during("TLS handshake", reasonTLS, err)
 	}
-	return conn, nil
+	return conn, addr, nil
 }
 
-func (g *Guarded) dial(ctx context.Context, t target) (net.Conn, error) {
+// dial opens the way to the host: by the host map, through a proxy that
+// resolves, through one that is told a checked address, or straight to it.
+func (g *Guarded) dial(ctx context.Context, t target) (net.Conn, netip.AddrPort, error) {
 	if t.mapped != "" {
 		conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, "tcp", t.mapped)
 		if err != nil {
-			return nil, during("connect to the mapped address", reasonConnect, err)
+			return nil, netip.AddrPort{}, during("connect to the mapped address", reasonConnect, err)
 		}
-		return conn, nil
+		return conn, remoteAddr(conn), nil
+	}
+	if t.proxy.resolves {
+		conn, err := t.proxy.tunnel(ctx, net.JoinHostPort(t.host, strconv.Itoa(int(t.port))))
+		return conn, netip.AddrPort{}, err
 	}
 	addrs, err := g.resolve(ctx, t)
 	if err != nil {
-		return nil, err
+		return nil, netip.AddrPort{}, err
 	}
-	return dialFirst(ctx, guardedDialer().DialContext, addrs[:min(len(addrs), maxDials)])
+	dial := guardedDialer(t.gate).DialContext
+	if t.proxy.url != nil {
+		dial = func(ctx context.Context, _, address string) (net.Conn, error) { return t.proxy.tunnel(ctx, address) }
+	}
+	return dialFirst(ctx, dial, addrs[:min(len(addrs), maxDials)])
 }
 
 // dialFirst tries the addresses in order. Each gets an equal share of the time
@@ -64,7 +76,7 @@ func dialFirst(
 	ctx context.Context,
 	dial func(ctx context.Context, network, address string) (net.Conn, error),
 	addrs []netip.AddrPort,
-) (net.Conn, error) {
+) (net.Conn, netip.AddrPort, error) {
 	end, _ := ctx.Deadline()
 	var last error
 	for i, addr := range addrs {
@@ -72,20 +84,23 @@ func dialFirst(
 		conn, err := dial(share, "tcp", addr.String())
 		cancel()
 		if err == nil {
-			return conn, nil
+			return conn, addr, nil
 		}
-		if blocked, ok := errors.AsType[*Error](err); ok {
-			return nil, blocked
+		last = during("connect", reasonConnect, err)
+		if own, ok := errors.AsType[*Error](err); ok {
+			last = own
+			if !own.Transient {
+				break
+			}
 		}
-		last = err
 	}
-	return nil, during("connect", reasonConnect, last)
+	return nil, netip.AddrPort{}, last
 }
 
 // guardedDialer checks the address once more, in the hook that the socket
 // passes on its way to connect. It needs no knowledge of how the address was
 // found.
-func guardedDialer() *net.Dialer {
+func guardedDialer(allowed gate) *net.Dialer {
 	return &net.Dialer{
 		KeepAlive: -1,
 		Control: func(network, address string, _ syscall.RawConn) error {
@@ -96,7 +111,7 @@ func guardedDialer() *net.Dialer {
 			if err != nil {
 				return refuse(reasonBlocked, "address of the socket", err)
 			}
-			if err := AllowedAddr(addr.Addr()); err != nil {
+			if err := allowed.check(addr.Addr()); err != nil {
 				return refuse(reasonBlocked, fmt.Sprintf("socket to %s", addr), err)
 			}
 			return nil

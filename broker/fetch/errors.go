@@ -18,6 +18,7 @@ const (
 	reasonTimeout     = "fetch_timeout"
 	reasonTLS         = "fetch_tls"
 	reasonConnect     = "fetch_connect"
+	reasonProxy       = "fetch_proxy"
 	reasonStatus      = "fetch_status"
 	reasonRedirect    = "fetch_redirect"
 	reasonContentType = "fetch_content_type"
@@ -32,11 +33,11 @@ const maxDetail = 200
 // Error is the only error type that Guarded.Document returns.
 type Error struct {
 	// Reason is one of fetch_blocked_address, fetch_dns, fetch_timeout,
-	// fetch_tls, fetch_connect, fetch_status, fetch_redirect,
+	// fetch_tls, fetch_connect, fetch_proxy, fetch_status, fetch_redirect,
 	// fetch_content_type, fetch_encoding, fetch_too_large and fetch_failed.
 	Reason string
 	// Transient is true where the trouble says nothing about the document: name
-	// lookup, timeout, connect, TLS, status 5xx, 429 and 403, and a caller that
+	// lookup, timeout, connect, proxy, TLS, status 5xx, 429 and 403, and a caller that
 	// left before the answer. A document held from before may stay usable.
 	Transient bool
 	// Detail tells the operator more: the status, the host of a Location, the
@@ -45,6 +46,8 @@ type Error struct {
 	Detail string
 	// Err is the cause, or nil. Its text may carry bytes the host sent.
 	Err error
+
+	status int // of an answer that came, else 0
 }
 
 // Error gives reason, detail and cause. It is for the log, not for strangers.

@@ -115,16 +115,30 @@ func tooLarge(limit int64, more string) error {
 // where no validator was sent it answers nothing that was asked.
 func checkStatus(resp *http.Response) error {
 	code := resp.StatusCode
-	detail := "status " + strconv.Itoa(code)
+	e := refuse(reasonStatus, "status "+strconv.Itoa(code), nil)
+	e.status = code
 	switch {
 	case code == http.StatusOK:
 		return nil
 	case code >= 300 && code < 400 && code != http.StatusNotModified:
-		return refuse(reasonRedirect, detail+locationHost(resp.Header.Get("Location")), nil)
+		return refuse(reasonRedirect, e.Detail+locationHost(resp.Header.Get("Location")), nil)
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusForbidden:
-		return trouble(reasonStatus, detail, nil)
+		e.Transient = true
 	}
-	return refuse(reasonStatus, detail, nil)
+	if code == http.StatusForbidden && isHTML(resp.Header) {
+		e.Detail = botCheck
+	}
+	return e
+}
+
+// botCheck tells the operator what a page instead of a document means, and the
+// way around it.
+const botCheck = "a page of HTML with status 403: a firewall or bot check of the host; remedy: guestlist client pin URL --document FILE"
+
+// isHTML reports whether an answer is a page for people.
+func isHTML(h http.Header) bool {
+	mediaType, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	return err == nil && mediaType == "text/html"
 }
 
 // locationHost names the host a redirect points to, for the operator.

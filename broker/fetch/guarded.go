@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,16 @@ type Config struct {
 	// Timeout is the one deadline over waiting for a slot, lookup, connect,
 	// TLS, headers and body. 0 means 5 s; negative is refused.
 	Timeout time.Duration
+	// Retries is how often a fetch that met transient trouble of the network,
+	// 429 or a status from 500 on is tried again within Timeout, from the name
+	// lookup on. From 0, which is the default, to 5.
+	Retries int
+	// Blocked are ranges that are never dialled, beside those that AllowedAddr
+	// refuses. They win over Network.AllowCIDRs.
+	Blocked []netip.Prefix
+	// Proxy is the egress proxy. The zero value: none. The environment's proxy
+	// variables are never read.
+	Proxy Proxy
 	// Flights is how many fetches may be under way at once, over all URLs; a
 	// further one waits. 0 means 64; negative is refused.
 	Flights int
@@ -62,6 +73,9 @@ type Guarded struct {
 	hosts     hostMap
 	resolver  Resolver
 	timeout   time.Duration
+	retries   int
+	blocked   []netip.Prefix
+	proxy     proxy
 	now       func() time.Time
 	userAgent string
 	slots     chan struct{}
@@ -84,7 +98,8 @@ type Document struct {
 	// own headers (RFC 9111, section 4.3.4); one that names no lifetime is given
 	// Limits.Default.
 	FreshFor time.Duration
-	// Address is the one dialled.
+	// Address is the one dialled, or that the egress proxy was asked to dial;
+	// the zero value where the proxy resolves names.
 	Address netip.AddrPort
 	// ETag is the validator as sent, quotes included, or empty: absent,
 	// repeated, malformed or longer than 256 bytes. Where NotModified and the
@@ -107,6 +122,13 @@ func New(cfg Config) (*Guarded, error) {
 	if cfg.Timeout < 0 {
 		return nil, fmt.Errorf("fetch timeout %s is negative", cfg.Timeout)
 	}
+	if cfg.Retries < 0 || cfg.Retries > MaxRetries {
+		return nil, fmt.Errorf("%d retries are not from 0 to %d", cfg.Retries, MaxRetries)
+	}
+	way, err := newProxy(cfg.Proxy, cfg.RootCAs)
+	if err != nil {
+		return nil, fmt.Errorf("egress proxy: %w", err)
+	}
 	if cfg.Flights < 0 {
 		return nil, fmt.Errorf("%d fetches at once are negative", cfg.Flights)
 	}
@@ -118,6 +140,9 @@ func New(cfg Config) (*Guarded, error) {
 		hosts:     hosts,
 		resolver:  cfg.Resolver,
 		timeout:   cfg.Timeout,
+		retries:   cfg.Retries,
+		blocked:   slices.Clone(cfg.Blocked),
+		proxy:     way,
 		now:       cfg.Now,
 		userAgent: cfg.UserAgent,
 		slots:     make(chan struct{}, cmp.Or(cfg.Flights, maxFlights)),
@@ -145,7 +170,8 @@ func New(cfg Config) (*Guarded, error) {
 //
 // Callers that ask for the same URL with the same limits and the same validators at the same time
 // share one request, which belongs to none of them: a caller whose context
-// ends gets its error and the request goes on for the others. Nothing is kept
+// ends gets its error and the request goes on for the others. It is repeated as
+// Config.Retries says, and FetchedAt is then that of the last try. Nothing is kept
 // once the flight has landed, neither answer nor error. At most Config.Flights
 // requests are under way at once; a further one waits for a place, and its
 // deadline runs meanwhile.
@@ -202,8 +228,13 @@ func (g *Guarded) fly(ctx context.Context, t target, lim Limits) (Document, erro
 	case <-ctx.Done():
 		return Document{}, trouble(reasonTimeout, "waiting for a free slot", ctx.Err())
 	}
+	return g.persist(ctx, t, lim)
+}
+
+// attempt is one try of a flight.
+func (g *Guarded) attempt(ctx context.Context, t target, lim Limits) (Document, error) {
 	started := g.now()
-	conn, err := g.connect(ctx, t)
+	conn, addr, err := g.connect(ctx, t)
 	if err != nil {
 		return Document{}, err
 	}
@@ -219,6 +250,6 @@ func (g *Guarded) fly(ctx context.Context, t target, lim Limits) (Document, erro
 	}
 	doc.FetchedAt = started
 	doc.FreshFor = Lifetime(resp.Header, started, lim)
-	doc.Address = remoteAddr(conn)
+	doc.Address = addr
 	return doc, nil
 }

@@ -3,11 +3,15 @@ package fetch_test
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -42,12 +46,20 @@ type host struct {
 
 func newHost(t testing.TB, handler http.HandlerFunc) *host {
 	t.Helper()
+	return newHostWith(t, nil, handler)
+}
+
+// newHostWith is newHost with certificates of its own, if any; they are their
+// own authorities.
+func newHostWith(t testing.TB, certs []tls.Certificate, handler http.HandlerFunc) *host {
+	t.Helper()
 	h := &host{}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.hits.Add(1)
 		handler(w, r)
 	}))
 	srv.Config.ErrorLog = quiet()
+	srv.TLS = &tls.Config{Certificates: certs}
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	h.addr = srv.Listener.Addr().String()
@@ -234,3 +246,22 @@ func (c *canary) wantSilent(t testing.TB) {
 
 // quiet swallows what a test server says about broken handshakes.
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// certified makes a certificate that is its own authority for names, valid from
+// and to.
+func certified(t testing.TB, from, to time.Time, names ...string) []tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: to, DNSNames: names,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}
+}

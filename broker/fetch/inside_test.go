@@ -29,7 +29,7 @@ func TestDialHook_F11_B3(t *testing.T) {
 	defer ln.Close()
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	for _, host := range []string{"127.0.0.1", "0.0.0.0", "::ffff:127.0.0.1", "::1", "localhost"} {
-		conn, err := guardedDialer().DialContext(t.Context(), "tcp", net.JoinHostPort(host, port))
+		conn, err := guardedDialer(gate{}).DialContext(t.Context(), "tcp", net.JoinHostPort(host, port))
 		if err == nil {
 			conn.Close()
 		}
@@ -37,7 +37,7 @@ func TestDialHook_F11_B3(t *testing.T) {
 			t.Errorf("dial %s = %v, want %s", host, err, reasonBlocked)
 		}
 	}
-	conn, err := guardedDialer().DialContext(t.Context(), "udp", "8.8.8.8:53")
+	conn, err := guardedDialer(gate{}).DialContext(t.Context(), "udp", "8.8.8.8:53")
 	if err == nil {
 		conn.Close()
 	}
@@ -92,7 +92,7 @@ func TestDialFirst(t *testing.T) {
 				defer cancel()
 				start := time.Now()
 				var dialled []string
-				_, err := dialFirst(ctx, func(ctx context.Context, _, address string) (net.Conn, error) {
+				_, _, err := dialFirst(ctx, func(ctx context.Context, _, address string) (net.Conn, error) {
 					dialled = append(dialled, address)
 					return tt.dial(ctx, len(dialled))
 				}, list)

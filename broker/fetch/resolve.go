@@ -25,7 +25,7 @@ type Resolver interface {
 }
 
 // resolve looks the name up once and returns its addresses with the port.
-// Every answer must be allowed; one that is not refuses the name.
+// Every answer must pass the gate; one that is not refuses the name.
 func (g *Guarded) resolve(ctx context.Context, t target) ([]netip.AddrPort, error) {
 	answers, err := g.resolver.LookupNetIP(ctx, "ip", t.host+".")
 	if err != nil {
@@ -39,7 +39,7 @@ func (g *Guarded) resolve(ctx context.Context, t target) ([]netip.AddrPort, erro
 		if a.Zone() == "" {
 			a = a.Unmap()
 		}
-		if err := AllowedAddr(a); err != nil {
+		if err := t.gate.check(a); err != nil {
 			return nil, refuse(reasonBlocked, "an answer of the name server", err)
 		}
 		addrs = append(addrs, netip.AddrPortFrom(a, t.port))

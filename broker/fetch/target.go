@@ -19,6 +19,8 @@ type target struct {
 	port   uint16   // port to dial
 	mapped string   // dial address of the insecure host map, or empty
 	url    *url.URL // RequestURI() is what follows the authority, unchanged
+	gate   gate     // which addresses will do
+	proxy  proxy    // the way out; its zero value is the direct one
 	form   form     // what the answer must be
 	held   Held     // of the copy that the caller has
 }
@@ -44,7 +46,14 @@ func (g *Guarded) target(id cimd.ID, lim Limits) (target, error) {
 	if err != nil {
 		return target{}, refuse(reasonFailed, "identifier cannot be sent as it is", err)
 	}
-	return target{host: id.Host, port: number, mapped: mapped, url: u}, nil
+	way, err := g.way(lim.Network)
+	if err != nil {
+		return target{}, err
+	}
+	return target{
+		host: id.Host, port: number, mapped: mapped, url: u, proxy: way,
+		gate: gate{blocked: g.blocked, opened: lim.Network.AllowCIDRs},
+	}, nil
 }
 
 // exactURL builds a URL whose request target is byte for byte what follows the

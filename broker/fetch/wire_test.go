@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -266,12 +267,15 @@ func TestDeadline_PF17_B38(t *testing.T) {
 	ok := "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 	good := newHost(t, serveJSON("{}"))
 	for name, h := range map[string]*host{
-		"never accepts":           {roots: good.roots, addr: silent.Addr().String()},
-		"silent after request":    rawHost(t, func(conn net.Conn, _ string) { io.Copy(io.Discard, conn) }),
-		"drips headers":           rawHost(t, drip("HTTP/1.1 200 OK\r\nX: ")),
-		"drips body":              rawHost(t, drip(ok+"Content-Length: 5000\r\n\r\n")),
-		"drips body until close":  rawHost(t, drip(ok+"\r\n")),
-		"drips one endless chunk": rawHost(t, drip(ok+"Transfer-Encoding: chunked\r\n\r\n1000\r\n")),
+		"never accepts":               {roots: good.roots, addr: silent.Addr().String()},
+		"silent after request":        rawHost(t, func(conn net.Conn, _ string) { io.Copy(io.Discard, conn) }),
+		"says hello and no more":      {roots: good.roots, addr: listenRaw(t, func(conn net.Conn) { io.Copy(io.Discard, conn) })},
+		"drips the handshake":         {roots: good.roots, addr: listenRaw(t, func(conn net.Conn) { drip("\x16\x03\x03\x40\x00")(conn, "") })},
+		"drips informational answers": rawHost(t, drip("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: ")),
+		"drips headers":               rawHost(t, drip("HTTP/1.1 200 OK\r\nX: ")),
+		"drips body":                  rawHost(t, drip(ok+"Content-Length: 5000\r\n\r\n")),
+		"drips body until close":      rawHost(t, drip(ok+"\r\n")),
+		"drips one endless chunk":     rawHost(t, drip(ok+"Transfer-Encoding: chunked\r\n\r\n1000\r\n")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := h.config()
@@ -285,6 +289,30 @@ func TestDeadline_PF17_B38(t *testing.T) {
 			}
 		})
 	}
+}
+
+// listenRaw hands each connection to a function, without TLS.
+func listenRaw(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conns sync.WaitGroup
+	t.Cleanup(func() { ln.Close(); conns.Wait() })
+	conns.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			conns.Go(func() {
+				defer conn.Close()
+				serve(conn)
+			})
+		}
+	})
+	return ln.Addr().String()
 }
 
 // TestTLS_F6 has hosts that cannot prove their name, or speak the wrong TLS.
@@ -309,6 +337,7 @@ func TestTLS_F6(t *testing.T) {
 		}
 		return nil, nil
 	}}
+	now := time.Now()
 	plain, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -330,6 +359,7 @@ func TestTLS_F6(t *testing.T) {
 		{"unknown authority", clientURL, good.addr, true, "fetch_tls"},
 		{"wants our certificate, TLS 1.2", clientURL, listen(&tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}), false, "fetch_tls"},
 		{"wants our certificate, TLS 1.3", clientURL, listen(&tls.Config{ClientAuth: tls.RequireAnyClientCert}), false, "fetch_tls"},
+		{"self-signed by somebody else", clientURL, newHostWith(t, certified(t, now.Add(-time.Hour), now.Add(time.Hour), "client.example.com"), serveJSON("{}")).addr, false, "fetch_tls"},
 		{"no TLS", clientURL, plain.Addr().String(), false, "fetch_tls"},
 		{"closed port", clientURL, closedPort(t), false, "fetch_connect"},
 	}
@@ -347,6 +377,38 @@ func TestTLS_F6(t *testing.T) {
 				t.Errorf("Document() = %v, want the document", err)
 			}
 		})
+	}
+}
+
+// TestCertificate_F6_CU11 has hosts whose authority is trusted and whose
+// certificate is not right.
+func TestCertificate_F6_CU11(t *testing.T) {
+	now := time.Now()
+	for _, tt := range []struct {
+		name     string
+		from, to time.Duration // from now
+		names    []string
+		ok       bool
+	}{
+		{"right", -time.Hour, time.Hour, []string{"client.example.com"}, true},
+		{"wildcard", -time.Hour, time.Hour, []string{"*.example.com"}, true},
+		{"expired", -2 * time.Hour, -time.Hour, []string{"client.example.com"}, false},
+		{"not yet valid", time.Hour, 2 * time.Hour, []string{"client.example.com"}, false},
+		{"another name", -time.Hour, time.Hour, []string{"other.example.com"}, false},
+		{"a parent's name", -time.Hour, time.Hour, []string{"example.com"}, false},
+		{"a wildcard too high", -time.Hour, time.Hour, []string{"*.com"}, false},
+		{"no name", -time.Hour, time.Hour, nil, false},
+	} {
+		h := newHostWith(t, certified(t, now.Add(tt.from), now.Add(tt.to), tt.names...), serveJSON("{}"))
+		_, err := h.get(t)
+		if !tt.ok {
+			wantReason(t, err, "fetch_tls", true)
+		} else if err != nil {
+			t.Errorf("%s: Document() = %v, want the document", tt.name, err)
+		}
+		if n := h.hits.Load(); (n == 1) != tt.ok {
+			t.Errorf("%s: hits = %d", tt.name, n)
+		}
 	}
 }
 

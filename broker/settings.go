@@ -1,11 +1,5 @@
 package broker
 
-import (
-	"net/netip"
-
-	"guestlist/broker/fetch"
-)
-
 // Settings are the terms on which a client is admitted: the winning policy's
 // word, completed by admission.defaults, bounded by guardrails and server
 // maxima (design §4). The JSON names are those that policies write.
@@ -101,24 +95,6 @@ type RequireSettings struct {
 // CompatSettings loosen rules for old clients.
 type CompatSettings struct {
 	TokenEndpointAudience bool `json:"token_endpoint_audience"` // accept the token URL as assertion audience
-}
-
-// NetworkSettings open private networks for exact-URL policies only.
-type NetworkSettings struct {
-	AllowCIDRs  []string `json:"allow_cidrs"`  // reachable although not global unicast
-	EgressProxy string   `json:"egress_proxy"` // URL of the proxy to leave by; empty: the server's, if any
-}
-
-// Fetch is what the settings open for one fetch. A range that is none opens
-// nothing.
-func (n NetworkSettings) Fetch() fetch.Network {
-	out := fetch.Network{EgressProxy: n.EgressProxy}
-	for _, s := range n.AllowCIDRs {
-		if p, err := netip.ParsePrefix(s); err == nil {
-			out.AllowCIDRs = append(out.AllowCIDRs, p)
-		}
-	}
-	return out
 }
 
 // StrictSettings returns what holds where neither a policy nor

@@ -107,7 +107,7 @@ func checkNetwork(s partial) error {
 // not there, with the value that changes nothing. What a policy demands is not
 // among them: a demand that cannot be met refuses the client.
 var notInForce = map[string]any{
-	"network.allow_cidrs": nil, "network.egress_proxy": nil, "device": nil, "claims": nil,
+	"device": nil, "claims": nil,
 }
 
 // tellNotInForce warns of constant settings that do nothing yet, so that

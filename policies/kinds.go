@@ -3,7 +3,6 @@ package policies
 import (
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -118,8 +117,11 @@ func readOptional(what string, check func(string) bool) func(any) ([]string, err
 
 func readProxy(v any) (string, error) {
 	s, ok := v.(string)
-	if !ok || s != "" && !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
+	if !ok {
 		return "", wanted("an http or https URL", v)
+	}
+	if err := broker.CheckEgressProxy(s); s != "" && err != nil {
+		return "", fmt.Errorf("want the http or https URL of a proxy: %w", err)
 	}
 	return s, nil
 }
@@ -159,10 +161,7 @@ func isScope(s string) bool  { return scopeToken.MatchString(s) }
 func isHost(s string) bool   { return len(s) <= 253 && hostName.MatchString(s) }
 func isMethod(s string) bool { return s == "none" || s == "private_key_jwt" }
 func isLabel(s string) bool  { return s != "" && len(s) <= 200 }
-func isCIDR(s string) bool {
-	p, err := netip.ParsePrefix(s)
-	return err == nil && p.Masked() == p
-}
+func isCIDR(s string) bool   { return broker.CheckAllowCIDR(s) == nil }
 
 // wanted says what was expected and what came, bounded.
 func wanted(what string, v any) error {

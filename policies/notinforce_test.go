@@ -16,7 +16,7 @@ func TestNotInForceIsSaid(t *testing.T) {
 		`{"scopes": {"ceiling": ["mcp:read"]}}`:                                                                     0,
 		`{"on_policy_change": "revoke"}`:                                                                            0,
 		`{"on_policy_change": "keep"}`:                                                                              0,
-		`{"network": {"allow_cidrs": ["10.0.0.0/8"]}, "device": {}}`:                                                2,
+		`{"network": {"allow_cidrs": ["10.0.0.0/8"]}, "device": {}}`:                                                1,
 		`{"claims": {"team": "x"}, "display": {"same_origin": false}}`:                                              1, // CU-09
 		`{"document": {"on_change": "accept"}, "require": {"par": true}}`:                                           0,
 		`{"jwks": {"same_origin": false}, "replay_prevention": false, "compat": {"token_endpoint_audience": true}}`: 0, // CU-08, PF-22, Q16

@@ -73,7 +73,7 @@ var members = []member{
 	field("audiences", func(s *broker.Settings) *[]string { return &s.Audiences }, readOptional("resource ids", isWord), commonOrAny),
 	field("replay_prevention", func(s *broker.Settings) *bool { return &s.ReplayPrevention }, readBool, either),
 	field("compat.token_endpoint_audience", func(s *broker.Settings) *bool { return &s.Compat.TokenEndpointAudience }, readBool, both),
-	field("network.allow_cidrs", func(s *broker.Settings) *[]string { return &s.Network.AllowCIDRs }, readList("CIDR prefixes without host bits", isCIDR), commonCIDRs),
+	field("network.allow_cidrs", func(s *broker.Settings) *[]string { return &s.Network.AllowCIDRs }, readList("CIDR prefixes without host bits inside 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10 or fc00::/7", isCIDR), commonCIDRs),
 	field("network.egress_proxy", func(s *broker.Settings) *string { return &s.Network.EgressProxy }, readProxy, sameOrNone),
 	field("device", func(s *broker.Settings) *map[string]any { return &s.Device }, readObject, sameEntries),
 	field("claims", func(s *broker.Settings) *map[string]any { return &s.Claims }, readClaims, sameEntries),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"io"
 	"io/fs"
@@ -40,8 +39,7 @@ type plan struct {
 	people    string
 	policies  fs.FS  // read again at every reload
 	source    string // names policies in records and log lines
-	roots     *x509.CertPool
-	hostMap   map[string]string
+	fetching  fetch.Config
 	maxima    map[string]any
 	resources []broker.Resource
 	secrets   map[string]server.Secret // by resource id
@@ -52,7 +50,6 @@ type plan struct {
 	caps      broker.Caps    // zero: the defaults
 	look      time.Duration  // between two looks at one document; zero: none
 	clients   []broker.Registered
-	timeout   time.Duration
 	admitOff  bool
 	hidden    bool
 	insecure  bool
@@ -101,7 +98,7 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	if people.Count() == 0 {
 		log.Warn().Str("event", "people.none").Str("file", p.people).Msg("nobody can sign in. Remedy: guestlist person add NAME --password-stdin --config FILE")
 	}
-	door, err := fetch.New(fetch.Config{RootCAs: p.roots, InsecureHostMap: p.hostMap, Timeout: p.timeout, Flights: p.budgets.Concurrent, Now: time.Now})
+	door, err := fetch.New(p.fetching)
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +178,9 @@ func (a *app) status(context.Context) any {
 		"people": a.people.Count(),
 	}
 	out["admit_means"], out["advertise_means"] = switches(!a.plan.admitOff, !a.plan.hidden)
+	if p := a.plan.fetching.Proxy; p.URL != "" {
+		out["egress_proxy"], out["guard"] = p.URL, guardOf(p)
+	}
 	if p := a.problem.Load(); p != nil {
 		out["policy_problem"] = *p
 	}

@@ -67,14 +67,10 @@ type cimdConfig struct {
 	CacheCeiling broker.Duration // default 24 h
 	MaxBytes     int64           // the most that a policy's document.max_bytes may be; default 65536
 	Timeout      broker.Duration // of one fetch, all included; default 5 s
+	Retries      int64           // of a fetch in trouble that may pass, within Timeout; default 0
 	Caps         capsConfig      // of clients at the same time
 	Budgets      budgetsConfig   // of fetches for clients that are not known
 	Look         lookConfig      // at documents in the background
-}
-
-type outboundConfig struct {
-	CAFile          string            // PEM, trusted beside the system's authorities; may be empty
-	InsecureHostMap map[string]string // see fetch.Config; only where loopback holds
 }
 
 type peopleConfig struct {

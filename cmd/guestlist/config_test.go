@@ -4,6 +4,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -33,11 +34,15 @@ cimd:
   cache_ceiling: 1d
   max_bytes: 5120
   timeout: 2s
+  retries: 3
   budgets: {per_source: 10, per_domain: 20, total: 100, concurrent: 32}
   look: {every: 12h}
   caps: {total: 500, per_domain: 50, per_policy: 100}
 outbound:
   ca_file: ca.pem
+  resolver: 127.0.0.1:5353
+  egress_proxy: {url: "https://proxy.example:3128", credentials_file: proxy.secret, proxy_resolves: true}
+  blocked: [203.0.113.0/24, "2001:db8::1"]
 people:
   file: people.yaml
 resources:
@@ -95,6 +100,7 @@ func configDir(t *testing.T) string {
 	for _, name := range []string{"cert.pem", "key.pem", "empty.pem"} {
 		writeTestFile(t, filepath.Join(dir, name), "")
 	}
+	writeTestFile(t, filepath.Join(dir, "proxy.secret"), "fetcher:canary-proxy-password\n")
 	writeTestFile(t, filepath.Join(dir, "hook.secret"), strings.Repeat("s", 22)+"\n")
 	writeTestFile(t, filepath.Join(dir, "short.secret"), strings.Repeat("s", 21)+"\n")
 	writeTestFile(t, filepath.Join(dir, "ca.pem"), string(testAuthority(t)))
@@ -131,13 +137,17 @@ func TestConfigGood(t *testing.T) {
 		Policies: policiesConfig{Path: dir + "/policies", Unsigned: true},
 		CIMD: cimdConfig{
 			Admit: &yes, Advertise: &no, CacheFloor: 0, CacheDefault: d(10 * time.Minute), CacheCeiling: d(24 * time.Hour),
-			MaxBytes: 5120, Timeout: d(2 * time.Second),
+			MaxBytes: 5120, Timeout: d(2 * time.Second), Retries: 3,
 			Caps:    capsConfig{Total: 500, PerDomain: 50, PerPolicy: 100},
 			Budgets: budgetsConfig{PerSource: 10, PerDomain: 20, Total: 100, Concurrent: 32},
 			Look:    lookConfig{Every: d(12 * time.Hour)},
 		},
-		Outbound: outboundConfig{CAFile: dir + "/ca.pem"},
-		People:   peopleConfig{File: dir + "/people.yaml"},
+		Outbound: outboundConfig{
+			CAFile: dir + "/ca.pem", Resolver: "127.0.0.1:5353",
+			EgressProxy: proxyConfig{URL: "https://proxy.example:3128", CredentialsFile: dir + "/proxy.secret", ProxyResolves: true},
+			Blocked:     []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
+		},
+		People: peopleConfig{File: dir + "/people.yaml"},
 		Resources: []resourceConfig{
 			{ID: "https://mcp.example/mcp", Name: "The server", Scopes: []string{"mcp:read", "mcp:write"}, TokenFormat: "jwt", SigningAlg: "ES256"},
 			{ID: "https://api.example/", Name: "api.example", TokenFormat: "jwt", SigningAlg: "ES256"},
@@ -263,13 +273,10 @@ func TestConfigWrong(t *testing.T) {
 		{"unknown, like nothing", "log:\n  level", "zebra: 1\nlog:\n  level", "zebra: unknown member. Remedy"},
 		{"unknown, other case", "listen:", "Listen:", "did you mean listen?"},
 		{"unknown in a resource", "    name:", "    nme:", "resources[0].nme: unknown member (did you mean resources[0].name?)"},
-		{"duplicate", "log:\n  level", "keys: {dir: b}\nlog:\n  level", "keys: is already in line 32"},
-		{"duplicate, nested", "  dir: keys", "  dir: keys\n§  dir: others", "keys.dir: is already in line 33"},
+		{"duplicate", "log:\n  level", "keys: {dir: b}\nlog:\n  level", "keys: is already in line 36"},
+		{"duplicate, nested", "  dir: keys", "  dir: keys\n§  dir: others", "keys.dir: is already in line 37"},
 		// not yet
 		{"policies.bundle", "  watch: false", "  bundle: https://b.example", "policies.bundle: is not available yet"},
-		{"cimd.retries", "  max_bytes: 5120", "  retries: 2", "cimd.retries: is not available yet"},
-		{"outbound.egress_proxy", "  ca_file: ca.pem", "  egress_proxy: x", "outbound.egress_proxy: is not available yet"},
-		{"outbound.resolver", "  ca_file: ca.pem", "  resolver: 127.0.0.1:53", "outbound.resolver: is not available yet"},
 		{"people.upstream", "  file: people.yaml", "  file: people.yaml\n§  upstream: x", "people.upstream: is not available yet"},
 		{"issuers", "log:\n  level", "issuers: []\nlog:\n  level", "issuers: is not available yet"},
 		{"facts", "log:\n  level", "facts:\nlog:\n  level", "facts: is not available yet"},
@@ -375,6 +382,20 @@ func TestConfigWrong(t *testing.T) {
 		{"look too often (SN-06)", "every: 12h", "every: 9m", "cimd.look.every: 9m is too short"},
 		{"look too rarely (SN-06)", "every: 12h", "every: 8d", "cimd.look.every: 8d is more than 7d"},
 		{"look at what", "every: 12h", "every: never", "cimd.look.every: duration"},
+		{"PF-18 negative", "retries: 3", "retries: -1", "cimd.retries: -1 is not from 0 to 5 (PF-18)"},
+		{"PF-18 too many", "retries: 3", "retries: 6", "cimd.retries: 6 is not from 0 to 5 (PF-18)"},
+		{"CU-11 resolver by name", "resolver: 127.0.0.1:5353", "resolver: dns.example:53", `"dns.example:53" is not the address and port of a DNS server`},
+		{"CU-11 resolver without port", "resolver: 127.0.0.1:5353", "resolver: 127.0.0.1", "outbound.resolver: "},
+		{"CU-11 resolver at port 0", "resolver: 127.0.0.1:5353", "resolver: 127.0.0.1:0", "outbound.resolver: "},
+		{"CU-11 resolver anywhere", "resolver: 127.0.0.1:5353", "resolver: 0.0.0.0:53", "outbound.resolver: "},
+		{"CU-11 proxy as text", "egress_proxy: {url: \"https://proxy.example:3128\", credentials_file: proxy.secret, proxy_resolves: true}", "egress_proxy: http://p.example", "outbound.egress_proxy: is not a mapping"},
+		{"CU-11 proxy with a password", "https://proxy.example:3128", "https://fetcher:hunter2@proxy.example:3128", "outbound.egress_proxy.url: a user name or password has no place in the URL"},
+		{"CU-11 socks proxy", "https://proxy.example:3128", "socks5://proxy.example:3128", "it does not begin with http:// or https://"},
+		{"CU-11 proxy without url", "url: \"https://proxy.example:3128\", ", "", "outbound.egress_proxy.url: is required"},
+		{"CU-11 no credentials file", "proxy.secret", "absent.secret", "outbound.egress_proxy.credentials_file: "},
+		{"CU-11 credentials of one word", "proxy.secret", "empty.pem", "outbound.egress_proxy.credentials_file: "},
+		{"blocked name", "2001:db8::1", "host.example", `outbound.blocked[1]: "host.example" is neither an address nor a network`},
+		{"blocked network with host bits", "203.0.113.0/24", "203.0.113.1/24", "outbound.blocked[0]: 203.0.113.1/24 is not a network"},
 		{"budget zero (G-15)", "per_source: 10", "per_source: 0", "cimd.budgets.per_source: 0 is not from 1 to 1000000"},
 		{"budget negative", "per_domain: 20", "per_domain: -1", "cimd.budgets.per_domain: -1 is not from 1 to 1000000"},
 		{"budget too large", "total: 100", "total: 1000001", "cimd.budgets.total: 1000001 is not from 1 to 1000000"},

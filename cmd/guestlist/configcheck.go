@@ -88,7 +88,7 @@ func (r *configReader) checkPolicies(c *config) {
 	}
 }
 
-// checkCIMD holds the bounds of PF-15 and PF-16. A default lifetime that
+// checkCIMD holds the bounds of PF-15 to PF-18. A default lifetime that
 // nobody wrote follows the bounds that somebody did.
 func (r *configReader) checkCIMD(c *config) {
 	m := &c.CIMD
@@ -102,6 +102,9 @@ func (r *configReader) checkCIMD(c *config) {
 	r.checkLook(&m.Look)
 	if m.MaxBytes < 1 || m.MaxBytes > 65536 {
 		r.fault("cimd.max_bytes", "write a number of bytes from 1 to 65536", "%d is not from 1 to 65536 (PF-16)", m.MaxBytes)
+	}
+	if m.Retries < 0 || m.Retries > fetch.MaxRetries {
+		r.fault("cimd.retries", "write a number from 0 to 5", "%d is not from 0 to 5 (PF-18)", m.Retries)
 	}
 	if r.isBad("cimd.cache_floor") || r.isBad("cimd.cache_ceiling") || r.isBad("cimd.cache_default") {
 		return
@@ -146,35 +149,6 @@ func (r *configReader) checkDurations(bounds []durationBound) {
 	}
 }
 
-// checkOutbound lets the host map only where nobody else can reach the server
-// (design §12).
-func (r *configReader) checkOutbound(c *config) {
-	if c.Outbound.CAFile != "" {
-		if _, err := fetch.LoadCAFile(c.Outbound.CAFile); err != nil {
-			r.fault("outbound.ca_file", "name a file of PEM certificates", "%v", err)
-		}
-	}
-	const path = "outbound.insecure_host_map"
-	if len(c.Outbound.InsecureHostMap) == 0 {
-		return
-	}
-	if !r.isBad("issuer") && !r.isBad("listen") && !c.loopback() {
-		r.fault(path, "remove it, or put issuer and listen on 127.0.0.1, [::1] or localhost",
-			"is for tests and demos: issuer and listen must both be on loopback")
-		return
-	}
-	good := true
-	for key, address := range c.Outbound.InsecureHostMap {
-		if _, err := fetch.New(fetch.Config{InsecureHostMap: map[string]string{key: address}}); err != nil {
-			good = false
-			r.fault(path+"["+key+"]", `write "docs.example:443": "127.0.0.1:8443"`, "%v", err)
-		}
-	}
-	if _, err := fetch.New(fetch.Config{InsecureHostMap: c.Outbound.InsecureHostMap}); err != nil && good {
-		r.fault(path, "remove one", "%v", err)
-	}
-}
-
 // checkMaxima asks those who will apply them.
 func (r *configReader) checkMaxima(c *config) {
 	if c.Maxima == nil {
@@ -214,6 +188,7 @@ func (r *configReader) checkFiles(c *config) {
 	for _, f := range []struct{ path, file string }{
 		{"store", c.storeFile()}, {"people.file", c.People.File}, {"decision_log.file", c.DecisionLog.File},
 		{"admin.socket", c.Admin.Socket}, {"tls.cert_file", c.TLS.CertFile}, {"outbound.ca_file", c.Outbound.CAFile},
+		{"outbound.egress_proxy.credentials_file", c.Outbound.EgressProxy.CredentialsFile},
 	} {
 		if other, taken := first[f.file]; taken && f.file != "" {
 			r.fault(f.path, "give each its own", "is the same file as %s", other)

@@ -128,7 +128,7 @@ func (d *dev) prepare(f devFlags) error {
 func (d *dev) plan(f devFlags) plan {
 	return plan{
 		issuer: d.issuer, storePath: filepath.Join(d.dir, "guestlist.db"), keysDir: filepath.Join(d.dir, "keys"),
-		people: filepath.Join(d.dir, "people.yaml"), policies: d.policies, source: d.source, roots: d.roots, hostMap: d.hostMap,
+		people: filepath.Join(d.dir, "people.yaml"), policies: d.policies, source: d.source, fetching: fetch.Config{RootCAs: d.roots, InsecureHostMap: d.hostMap},
 		resources: []broker.Resource{{ID: f.resource, Name: "Example MCP server", Scopes: []string{"mcp:read", "mcp:write"}, TokenFormat: "jwt"}},
 		insecure:  true, look: defaultLook().Every.Std(),
 	}

@@ -5,9 +5,9 @@ import (
 	"maps"
 	"os"
 	"strconv"
+	"time"
 
 	"guestlist/broker"
-	"guestlist/broker/fetch"
 	"guestlist/server"
 )
 
@@ -15,14 +15,14 @@ import (
 func planFrom(c config) (plan, error) {
 	p := plan{
 		issuer: c.Issuer, storePath: c.storeFile(), keysDir: c.Keys.Dir, people: c.People.File,
-		policies: os.DirFS(c.Policies.Path), source: c.Policies.Path, hostMap: c.Outbound.InsecureHostMap,
+		policies: os.DirFS(c.Policies.Path), source: c.Policies.Path,
 		maxima: maximaOf(c), resources: resourcesOf(c),
 		lifetimes: server.Lifetimes{Ticket: c.Lifetimes.Ticket.Std(), Code: c.Lifetimes.Code.Std(), Session: c.Lifetimes.Session.Std()},
 		cache: broker.CacheBounds{
 			Floor: c.CIMD.CacheFloor.Std(), Default: c.CIMD.CacheDefault.Std(), Ceiling: c.CIMD.CacheCeiling.Std(),
 		},
 		budgets: c.CIMD.Budgets.limits(), caps: c.CIMD.Caps.limits(), look: c.CIMD.Look.Every.Std(),
-		timeout: c.CIMD.Timeout.Std(), admitOff: !*c.CIMD.Admit, hidden: !*c.CIMD.Advertise,
+		admitOff: !*c.CIMD.Admit, hidden: !*c.CIMD.Advertise,
 		insecure: len(c.Outbound.InsecureHostMap) > 0 || c.loopback() && c.TLS.CertFile == "" && len(c.TrustedProxies) == 0,
 		trusted:  c.TrustedProxies, help: c.Help,
 	}
@@ -31,14 +31,12 @@ func planFrom(c config) (plan, error) {
 	if p.secrets, p.short, err = secretsOf(c); err != nil {
 		return plan{}, err
 	}
-	if c.Outbound.CAFile != "" {
-		roots, err := fetch.LoadCAFile(c.Outbound.CAFile)
-		if err != nil {
-			return plan{}, fmt.Errorf("outbound.ca_file: %w", err)
-		}
-		p.roots = roots
+	if p.fetching, err = c.Outbound.fetching(); err != nil {
+		return plan{}, err
 	}
-	if p.webhooks, err = webhooksOf(c, p.roots); err != nil {
+	p.fetching.Timeout, p.fetching.Retries = c.CIMD.Timeout.Std(), int(c.CIMD.Retries)
+	p.fetching.Flights, p.fetching.Now = p.budgets.Concurrent, time.Now
+	if p.webhooks, err = webhooksOf(c, p.fetching.RootCAs); err != nil {
 		return plan{}, err
 	}
 	return p, nil

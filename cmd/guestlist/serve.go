@@ -158,10 +158,7 @@ func (r running) until(ctx context.Context) error {
 	look := &looker{store: r.app.store, broker: r.app.broker, every: r.app.plan.look, now: time.Now, log: log}
 	go look.run(ctx)
 	r.app.reloadOn(ctx, r.watch)
-	if r.app.plan.insecure {
-		log.Warn().Str("event", "server.insecure").Msg("for development only: an http issuer on loopback or an insecure host map; nothing here is safe for strangers")
-	}
-	log.Info().Str("event", "server.started").Str("issuer", r.app.plan.issuer).Str("listen", r.public.Addr().String()).Send()
+	r.tellStart()
 	var err error
 	select {
 	case <-ctx.Done():
@@ -183,6 +180,19 @@ func (r running) until(ctx context.Context) error {
 	err = errors.Join(err, r.app.close(stop))
 	log.Info().Str("event", "server.stopped").Send()
 	return err
+}
+
+// tellStart says that requests are served, and first what an operator must
+// know about it.
+func (r running) tellStart() {
+	log := r.app.log
+	if r.app.plan.insecure {
+		log.Warn().Str("event", "server.insecure").Msg("for development only: an http issuer on loopback or an insecure host map; nothing here is safe for strangers")
+	}
+	if p := r.app.plan.fetching.Proxy; p.URL != "" {
+		log.Info().Str("event", "server.egress_proxy").Str("url", p.URL).Str("guard", guardOf(p)).Send()
+	}
+	log.Info().Str("event", "server.started").Str("issuer", r.app.plan.issuer).Str("listen", r.public.Addr().String()).Send()
 }
 
 // servePublic serves the public listener, with TLS where it is configured.

@@ -152,14 +152,29 @@ func TestLifetimeBounds_F8_PF15(t *testing.T) {
 	}
 }
 
+// FuzzLifetime is PF-14 and B36 for whatever a host can say.
 func FuzzLifetime(f *testing.F) {
-	f.Add("max-age=5, s-maxage=\"7\"", "Thu, 01 Dec 1994 16:00:00 GMT", "3", int64(60), int64(3600))
-	f.Fuzz(func(t *testing.T, cc, expires, age string, floor, ceiling int64) {
+	f.Add("max-age=5, s-maxage=\"7\"", "Thu, 01 Dec 1994 16:00:00 GMT", "3", "", int64(60), int64(3600))
+	f.Add("no-store", "", "", "", int64(0), int64(3600))
+	f.Add("max-age=9999999999999999999999", "", "99999999999999999999", "", int64(0), int64(1)<<62)
+	f.Add("max-age=-1, max-age=2", "0", "-1", "Thu, 01 Dec 1994 16:00:00 GMT", int64(-5), int64(-9))
+	f.Add("private=\"x, max-age=5", "Fri, 31 Dec 9999 23:59:59 GMT", "1, 2", "Mon, 01 Jan 0001 00:00:00 GMT", int64(1), int64(0))
+	f.Fuzz(func(t *testing.T, cc, expires, age, date string, floor, ceiling int64) {
 		lim := fetch.Limits{Floor: time.Duration(floor), Default: time.Hour, Ceiling: time.Duration(ceiling)}
-		h := headers("Cache-Control", cc, "Expires", expires, "Age", age)
+		h := headers("Cache-Control", cc, "Expires", expires, "Age", age, "Date", date)
 		got := fetch.Lifetime(h, fetchedAt, lim)
 		if got < 0 || got < lim.Floor || got > max(lim.Ceiling, lim.Floor, 0) {
 			t.Errorf("Lifetime(%v, %+v) = %s, outside its bounds", h, lim, got)
+		}
+		higher := lim
+		higher.Floor = max(lim.Floor, lim.Floor/2+lim.Ceiling/2)
+		if up := fetch.Lifetime(h, fetchedAt, higher); up < got {
+			t.Errorf("Lifetime(%v) = %s with floor %s, and %s with floor %s", h, got, lim.Floor, up, higher.Floor)
+		}
+		lim.Floor, lim.Ceiling = 0, math.MaxInt64
+		h.Add("Cache-Control", "no-store")
+		if kept := fetch.Lifetime(h, fetchedAt, lim); kept != 0 {
+			t.Errorf("Lifetime(%v) = %s without a floor, want 0 for no-store", h, kept)
 		}
 	})
 }

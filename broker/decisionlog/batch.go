@@ -92,35 +92,38 @@ func (b *Batch) Add(r Record) error {
 }
 
 // summarised folds r into a summary when its source has been refused for the
-// same reason often enough within this batch. Refusals by guardrail or block
-// keep their own record.
+// same reason often enough within this batch, or when half of the room is
+// taken: what strangers are refused leaves the other half to clients that are
+// let in. Refusals by guardrail or block keep their own record.
 func (b *Batch) summarised(r Record) bool {
-	if r.Outcome != OutcomeRefused || r.Source == "" || guarded(r) {
+	if r.Outcome != OutcomeRefused || guarded(r) {
 		return false
 	}
 	k := likeness{Subscriber(r.Source), r.Reason}
 	n := b.like[k]
-	if n > -b.cfg.Window && n <= 0 {
+	if crowded := len(b.held) >= b.cfg.Max/2; n <= 0 && crowded {
+		k.source, r.Source = netip.Prefix{}, "" // of everybody
+		n = b.like[k]
+	} else if n <= 0 && (r.Source == "" || n > -b.cfg.Window) {
 		b.like[k] = n - 1
 		return false
 	}
-	if n < 0 {
-		if len(b.held) >= b.cfg.Max {
-			return false
-		}
-		s := Record{
-			DecisionID: r.DecisionID, Timestamp: r.Timestamp, Event: r.Event, Outcome: r.Outcome, Reason: r.Reason,
-			PublicReason: r.PublicReason, RequestID: r.RequestID, LastRequestID: r.RequestID, Path: r.Path,
-			Revision: r.Revision, Engine: r.Engine, Epoch: r.Epoch, Source: r.Source, Count: 1,
-			Detail: "a flood: like refusals of this source are counted, not listed",
-		}
-		b.held = append(b.held, s)
-		b.like[k] = len(b.held)
+	if n > 0 {
+		s := &b.held[n-1]
+		s.Count++
+		s.LastRequestID = r.RequestID
 		return true
 	}
-	s := &b.held[n-1]
-	s.Count++
-	s.LastRequestID = r.RequestID
+	if len(b.held) >= b.cfg.Max {
+		return false
+	}
+	b.held = append(b.held, Record{
+		DecisionID: r.DecisionID, Timestamp: r.Timestamp, Event: r.Event, Outcome: r.Outcome, Reason: r.Reason,
+		PublicReason: r.PublicReason, RequestID: r.RequestID, LastRequestID: r.RequestID, Path: r.Path,
+		Revision: r.Revision, Engine: r.Engine, Epoch: r.Epoch, Source: r.Source, Count: 1,
+		Detail: "a flood: like refusals are counted, not listed",
+	})
+	b.like[k] = len(b.held)
 	return true
 }
 

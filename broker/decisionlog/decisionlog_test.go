@@ -165,7 +165,7 @@ func TestBatchIsBounded(t *testing.T) {
 		b := batch(t, w, 8)
 		var full error
 		for i := range 100 {
-			r := decisionlog.Record{Outcome: decisionlog.OutcomeRefused, Source: fmt.Sprint(i)}
+			r := decisionlog.Record{Outcome: decisionlog.OutcomeRefused, Reason: "client_blocked", Source: fmt.Sprint(i)}
 			if err := b.Add(r); err != nil {
 				full = err
 			}
@@ -211,6 +211,41 @@ func TestBatchSummarisesAFlood(t *testing.T) {
 		}
 		if got[65].RequestID != "guarded" || got[65].Count != 0 {
 			t.Errorf("the guardrail's refusal was summarised: %+v", got[65])
+		}
+	})
+}
+
+// TestBatchKeepsRoomForKnownClients: refusals from any number of sources take
+// at most half of a batch (G-15), and each is counted.
+func TestBatchKeepsRoomForKnownClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &writes{}
+		b := batch(t, w, 100)
+		w.mu.Lock() // the log is slow
+		for i := range 1000 {
+			for _, reason := range []string{"no_policy_matched", "rate_limited"} {
+				if err := b.Add(decisionlog.Record{RequestID: fmt.Sprint(i), Outcome: decisionlog.OutcomeRefused, Reason: reason, Source: fmt.Sprintf("2001:db8:0:%x::1", i)}); err != nil {
+					t.Errorf("refusal %d: %v", i, err)
+				}
+			}
+		}
+		for i := range 40 {
+			if err := b.Add(decisionlog.Record{RequestID: fmt.Sprint(i), Outcome: decisionlog.OutcomeReused, Source: "192.0.2.1"}); err != nil {
+				t.Errorf("known client %d: %v", i, err)
+			}
+		}
+		w.mu.Unlock()
+		b.Close(t.Context())
+		reused, refused := 0, 0
+		for _, r := range w.all() {
+			if r.Outcome == decisionlog.OutcomeReused {
+				reused++
+			} else {
+				refused += max(1, r.Count)
+			}
+		}
+		if reused != 40 || refused != 2000 {
+			t.Errorf("%d reused and %d refused are recorded, want 40 and 2000", reused, refused)
 		}
 	})
 }

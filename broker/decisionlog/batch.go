@@ -39,6 +39,10 @@ type likeness struct {
 	reason string
 }
 
+// commitMax is how many records one commit takes at most: in a flood, who is
+// let in does not wait behind all that is refused.
+const commitMax = 128
+
 // ErrBatchFull says that records cannot be written and no more can be held.
 var ErrBatchFull = errors.New("decision log: the batch is full and cannot be written")
 
@@ -199,7 +203,13 @@ func (b *Batch) Flush(ctx context.Context) error {
 	if len(taken) == 0 {
 		return nil
 	}
-	err := b.cfg.Commit(ctx, taken)
+	var err error
+	for err == nil && len(taken) > 0 {
+		n := min(len(taken), commitMax)
+		if err = b.cfg.Commit(ctx, taken[:n]); err == nil {
+			taken = taken[n:]
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failure = err

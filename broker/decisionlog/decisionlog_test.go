@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,6 +212,41 @@ func TestBatchSummarisesAFlood(t *testing.T) {
 		}
 		if got[65].RequestID != "guarded" || got[65].Count != 0 {
 			t.Errorf("the guardrail's refusal was summarised: %+v", got[65])
+		}
+	})
+}
+
+// TestBatchWritesInParts: no commit holds up others for long, and what was
+// written before a failure is not written again.
+func TestBatchWritesInParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var parts []int
+		var seen []string
+		b, err := decisionlog.NewBatch(decisionlog.BatchConfig{Commit: func(_ context.Context, r []decisionlog.Record) error {
+			if parts = append(parts, len(r)); len(parts) == 3 {
+				return errors.New("disk full")
+			}
+			for _, x := range r {
+				seen = append(seen, x.RequestID)
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for i := range 300 {
+			want = append(want, fmt.Sprint(i))
+			if err := b.Add(decisionlog.Record{RequestID: fmt.Sprint(i), Outcome: decisionlog.OutcomeReused}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.Flush(t.Context()); err == nil {
+			t.Error("Flush() = nil, want the third commit's error")
+		}
+		b.Close(t.Context())
+		if !slices.Equal(parts, []int{128, 128, 44, 44}) || !slices.Equal(seen, want) {
+			t.Errorf("commits of %d, %d records written, want 128, 128, 44 and 44 again, each record once", parts, len(seen))
 		}
 	})
 }

@@ -52,6 +52,7 @@ type Options struct {
 	HostMap   map[string]string             // further names, host:port to the address dialled
 	Resolver  fetch.Resolver                // answers names that are in no map; nil: the system's
 	Timeout   time.Duration                 // of a fetch; zero: the program's default
+	Fetch     broker.Fetcher                // brings documents; nil: the guarded door, from Docs and HostMap
 	Budgets   broker.Budgets                // of cold fetches; zero: the program's defaults
 	Caps      broker.Caps                   // of clients; zero: the program's defaults
 	Hidden    bool                          // cimd.advertise: false
@@ -170,8 +171,11 @@ func (s *Server) assemble(o Options) {
 	}
 	s.Batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{Commit: store.Log{Store: kept}.Append, MaxDelay: time.Hour})
 	check(t, err)
+	if o.Fetch == nil {
+		o.Fetch = door
+	}
 	s.Broker, err = broker.New(broker.Config{
-		Issuer: s.Issuer, Fetch: door, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now, Facts: o.Facts,
+		Issuer: s.Issuer, Fetch: o.Fetch, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now, Facts: o.Facts,
 		AdmitOff: o.AdmitOff, Budgets: o.Budgets, Caps: o.Caps, Registered: o.Known,
 		Offer: broker.Offer{
 			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"}, Resources: o.Resources,

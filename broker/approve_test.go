@@ -138,6 +138,54 @@ func TestApproveOfMovedKeys(t *testing.T) {
 	}
 }
 
+// A host that goes back to what was approved has changed nothing.
+func TestHostGoesBack(t *testing.T) {
+	w := newWorld(t)
+	w.policy.settings.Document.OnChange = "deny"
+	w.mustAdmit()
+	w.at(hour)
+	w.host.body = document(adding())
+	w.refused(w.admit(), broker.ReasonDocumentChanged)
+	w.at(2 * hour)
+	w.host.body = document(nil)
+	w.mustAdmit()
+	if row, _ := w.row(); row.Pending != nil {
+		t.Errorf("pending = %+v", row.Pending)
+	}
+}
+
+// G-09: what was replaced without continuity is dated, for the grants that rest
+// on it; keys that were noted before count no more.
+func TestKeysChangedAt(t *testing.T) {
+	both := map[string]any{"token_endpoint_auth_methods_supported": []string{"private_key_jwt", "none"}}
+	for name, tt := range map[string]struct {
+		after map[string]any
+		moved bool // KeysChangedAt
+		keys  int  // that are kept
+	}{
+		"moved":    {map[string]any{"jwks": keySet(map[string]map[string]any{"b": keyTwo})}, true, 0},
+		"weakened": {both, true, 1},
+		"rotated":  {map[string]any{"jwks": keySet(map[string]map[string]any{"a": keyOne, "b": keyTwo})}, false, 1},
+		"cosmetic": {map[string]any{"client_name": "B"}, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := keyWorld(t)
+			w.host.body = document(keyed(nil))
+			w.mustAdmit()
+			row, _ := w.row()
+			row.Keys = []broker.KeyPrint{{ID: "a", Thumbprint: "t"}}
+			w.rows[clientID] = row
+			w.at(hour)
+			w.host.body = document(keyed(tt.after))
+			w.mustAdmit()
+			row, _ = w.row()
+			if row.KeysChangedAt.Equal(noon.Add(hour)) != tt.moved || row.KeysChangedAt.IsZero() == tt.moved || len(row.Keys) != tt.keys {
+				t.Errorf("keys changed at %v, %d noted, want now: %v, %d", row.KeysChangedAt, len(row.Keys), tt.moved, tt.keys)
+			}
+		})
+	}
+}
+
 // Keys that changed without continuity are approved where no document waits.
 func TestApproveOfKeysAlone(t *testing.T) {
 	w := newWorld(t)

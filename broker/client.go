@@ -28,7 +28,7 @@ type Client struct {
 	Pending        *Pending      `json:"pending,omitempty"`          // a changed document that waits for an operator; nil: none
 	Keys           []KeyPrint    `json:"keys,omitempty"`             // the client's keys as last accepted; empty: none was seen
 	PendingKeys    []KeyPrint    `json:"pending_keys,omitempty"`     // keys without continuity that wait for an operator; empty: none
-	KeysChangedAt  time.Time     `json:"keys_changed_at"`            // when keys were replaced without continuity; zero: never
+	KeysChangedAt  time.Time     `json:"keys_changed_at"`            // when keys were replaced without continuity, or were no longer asked for; zero: never
 	OnPolicyChange string        `json:"on_policy_change,omitempty"` // what becomes of its grants when no policy names it any more, as of the last commit; empty: revoke
 	ExpiresAt      time.Time     `json:"expires_at"`                 // the client is gone from then on
 	CreatedAt      time.Time     `json:"created_at"`

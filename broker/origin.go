@@ -93,7 +93,7 @@ func (o *origin) board(ctx context.Context, w wanted) (*flight, error) {
 	if f, ok := o.flights[key]; ok {
 		return f, nil
 	}
-	if f, ok := o.landed.find(key, now); ok && !w.apart {
+	if f, ok := o.landed.find(key, now); ok {
 		return f, nil
 	}
 	if wait := o.pace.wait(w.id.String(), now); wait > 0 && !w.afresh {

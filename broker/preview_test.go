@@ -127,6 +127,9 @@ func TestPreviewIsPaced(t *testing.T) {
 			t.Errorf("Preview() = %+v", got)
 		}
 	}
+	if n := w.host.count(); n != 3 {
+		t.Errorf("%d fetches, want one for each: a preview shows what its host has now", n)
+	}
 	w.host.err = trouble()
 	w.preview(clientID)
 	w.preview(clientID)

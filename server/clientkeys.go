@@ -30,10 +30,14 @@ func (s *Server) mayFetch(ctx context.Context, v *visit) grants.MayFetch {
 // meetKeys holds the fetched keys that a client authenticated with against
 // those it had before, on the settings in force, and refuses what its people
 // allowed before its keys were replaced (G-09). What moved is staged, with a
-// record where the keys do not go on, also when it refuses.
-func (s *Server) meetKeys(u store.Unit, v *visit, a broker.Admission, g store.Grant, p grants.Proof) error {
+// record where the keys do not go on, also when it refuses. A grant without a
+// key rests on none.
+func (s *Server) meetKeys(u store.Unit, v *visit, a broker.Admission, g store.Grant, auth grants.ClientAuth, p grants.Proof) error {
 	onChange := a.Decision.Settings.Document.OnChange
-	if len(p.Keys) == 0 {
+	switch {
+	case auth.Method == "none":
+		return nil
+	case len(p.Keys) == 0:
 		return a.Client.KeysStand(g.CreatedAt, onChange)
 	}
 	met, err := a.Client.MeetKeys(p.Keys, p.Key, onChange, s.cfg.Now())

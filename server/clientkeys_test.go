@@ -242,6 +242,37 @@ func TestG09CodeIssuedBefore(t *testing.T) {
 	}
 }
 
+// TestG09GrantWithoutAKey is G-09, G-11: what was allowed without a key does
+// not rest on one, and goes on when the keys are replaced; what was allowed
+// with one does not, at introspection neither.
+func TestG09GrantWithoutAKey(t *testing.T) {
+	t.Parallel()
+	f := newFetchedKeys(t, `"token_endpoint_auth_methods": ["none", "private_key_jwt"], "access_token": {"format": "opaque"},`)
+	f.Docs.Publish(keyedOther, keyedDocument(map[string]any{"jwks_uri": keyedSet, "token_endpoint_auth_methods_supported": []string{"none", "private_key_jwt"}}))
+	with := keyedTokens(t, f.Server, f.a, keyedOther)
+	p := f.Browser().Play(f.Request(keyedOther, nil))
+	status, without, _ := f.Token(f.Exchange(keyedOther, p, nil))
+	if status != http.StatusOK {
+		t.Fatalf("exchange: %d %v", status, without)
+	}
+	f.serve(f.b)
+	for range 2 {
+		got := post(t, f.Server, keyedRefresh(with, keyedOther, f.Assertion(f.b, keyedOther, nil, nil)), nil)
+		wantJSON(t, f.Server, got, http.StatusBadRequest, "invalid_grant", broker.ReasonDocumentChanged)
+	}
+	for what, c := range map[string]struct {
+		tokens map[string]any
+		active bool
+	}{"with a key": {with, false}, "without": {without, true}} {
+		if _, got, _ := introspect(t, f.Server, "Example MCP server", servertest.Secret, c.tokens["access_token"]); got["active"] != c.active {
+			t.Errorf("%s: introspection = %v, want active %t", what, got, c.active)
+		}
+	}
+	if status, answer := refresh(f.Server, without["refresh_token"], url.Values{"client_id": {keyedOther}}); status != http.StatusOK {
+		t.Errorf("refresh without a key: %d %v", status, answer)
+	}
+}
+
 // TestG09KnownKeyGoesOn is G-09: while a set waits for an operator the keys
 // that the client had before count, and a set that its host takes back waits
 // no more.

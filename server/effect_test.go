@@ -397,13 +397,13 @@ var effects = []struct {
 		}, cells: [5]func(*holding){
 			func(h *holding) {
 				wantPage(h.t, h.s, h.begin(nil), http.StatusBadRequest, broker.ReasonRedirectMismatch)
-			}, redeems, noRefresh, active, untilExp}},
+			}, redeems, noRefresh, inactive, untilExp}},
 		{name: "the one in use, met by nobody else", make: func(h *holding) {
 			h.changed(map[string]any{"redirect_uris": []string{docHost + "/callback"}})
 		}, cells: [5]func(*holding){
 			func(h *holding) {
 				wantPage(h.t, h.s, h.begin(nil), http.StatusBadRequest, broker.ReasonRedirectMismatch)
-			}, redeems, noRefresh, active, untilExp}},
+			}, redeems, noRefresh, inactive, untilExp}},
 	}},
 	{"person left a group", []change{
 		{name: "eng", make: func(h *holding) {

@@ -80,7 +80,7 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 		if err := stillAllowed(a, x.Auth); err != nil {
 			return err
 		}
-		if err := s.meetKeys(u, v, a, h.Grant, h.Proof); err != nil {
+		if err := s.meetKeys(u, v, a, h.Grant, x.Auth, h.Proof); err != nil {
 			return err
 		}
 		if tok, err = s.cfg.Grants.Rotate(ctx, u, x, h, a.Client, s.terms(a)); err != nil {

@@ -34,6 +34,6 @@ func documentStands(ctx context.Context, u store.Unit, g store.Grant, onChange s
 	if err != nil {
 		return false, &broker.Error{Reason: broker.ReasonStoreUnavailable, Err: err}
 	}
-	replaced := g.AuthMethod != "none" && !client.KeysChangedAt.IsZero() && !g.CreatedAt.After(client.KeysChangedAt)
-	return found && client.Acts(onChange) && restsOn(g, client.Document, onChange) == nil && (!replaced || onChange == "accept"), nil
+	keys := g.AuthMethod == "none" || client.KeysStand(g.CreatedAt, onChange) == nil
+	return found && client.Acts(onChange) && restsOn(g, client.Document, onChange) == nil && keys, nil
 }

@@ -94,7 +94,7 @@ func (s *Server) exchange(r *http.Request, v *visit, x grants.Exchange) (grants.
 		if err := stillAllowed(a, x.Auth); err != nil {
 			return err
 		}
-		if err := s.meetKeys(u, v, a, p.Grant, p.Proof); err != nil {
+		if err := s.meetKeys(u, v, a, p.Grant, x.Auth, p.Proof); err != nil {
 			return err
 		}
 		if tok, err = s.cfg.Grants.Redeem(ctx, u, x, p, a.Client, s.terms(a)); err != nil {

@@ -145,6 +145,31 @@ func TestReadmeFirstGuestList(t *testing.T) {
 	}
 }
 
+// TestReadmeHowDocumentsAreFetched loads the section's configuration and checks
+// its policy; with a wildcard it would be refused (G-18).
+func TestReadmeHowDocumentsAreFetched(t *testing.T) {
+	text := section(t, "How documents are fetched")
+	yaml := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(text)
+	if yaml == nil {
+		t.Fatal("no configuration is shown")
+	}
+	if c, err := parseIn(configDir(t), minimalConfig+yaml[1]); err != nil || c.CIMD.Retries != 2 || c.Outbound.EgressProxy.URL == "" {
+		t.Errorf("the configuration is %+v, %v", c.Outbound, err)
+	}
+	dir := readmeDir(t)
+	files(t, dir, text)
+	list := examples(text)
+	if len(list) != 1 {
+		t.Fatalf("%d commands, want 1", len(list))
+	}
+	list[0].check(t, dir)
+	files(t, dir, strings.Replace(text, "https://agent.corp.example/", "https://*.corp.example/", 1))
+	stdout, stderr, code := output(t, "policy", "check", filepath.Join(dir, "guests"))
+	if code == 0 || !strings.Contains(stdout+stderr, "exact URLs") {
+		t.Errorf("policy check with a wildcard: exit %d\n%s%s", code, stdout, stderr)
+	}
+}
+
 func TestReadmeReadingADecision(t *testing.T) {
 	text := section(t, "Reading a decision")
 	_, _, password, socket, link := devServer(t)

@@ -288,6 +288,3 @@ func readRequirements(text string) []requirement {
 // later are ids that issue C names and another stage proves, each with the
 // reason. It may only ever shrink.
 var later = map[string]string{}
-
-// missing are ids that no test carries yet.
-var missing = strings.Fields(`F13 PF-18 CU-11`)

@@ -157,6 +157,27 @@ func TestSN04LiveAndStatic(t *testing.T) {
 	}
 }
 
+// TestSN04PinIsNotAcceptedForItsGrants: document.on_change accept is about what
+// hosts publish. A grant is held against an operator's document whatever it
+// says (G-08).
+func TestSN04PinIsNotAcceptedForItsGrants(t *testing.T) {
+	t.Parallel()
+	files := lasting("revoke")
+	files["clients.rego"] = strings.Replace(files["clients.rego"], "settings := {", `settings := {
+	"document": {"on_change": "accept"},`, 1)
+	s := start(t, servertest.Options{Policy: files})
+	s.Docs.Publish(client, refreshing)
+	tokens := signedIn(t, s)
+	pin(t, s, clientDocument(t, client, map[string]any{"redirect_uris": []string{docHost + "/cb"}}))
+	s.Browser().Authorize(s.Request(client, url.Values{"redirect_uri": {docHost + "/cb"}}))
+	if isActive(t, s, tokens["access_token"]) {
+		t.Error("introspection: active, though the pin does not list the grant's redirect URI")
+	}
+	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusBadRequest {
+		t.Errorf("refresh: %d %v", status, answer)
+	}
+}
+
 // TestSN18Inactive: an operator's block is the Active flag of a pinned client,
 // and policy off is another, with on_policy_change for the tokens.
 func TestSN18Inactive(t *testing.T) {

@@ -123,7 +123,7 @@ func (s *Server) stillStands(g store.Grant, a broker.Admission) error {
 	if age := now.Sub(a.Client.FetchedAt); a.Client.Registration == broker.RegistrationCIMD && age > set.Document.MaxAgeForRefresh.Std() {
 		return broker.Refuse(broker.ReasonDocumentTooOld, "the document was seen %s ago, settings want %s at most", age.Round(time.Second), set.Document.MaxAgeForRefresh)
 	}
-	return restsOn(g, a.Client.Document, set.Document.OnChange)
+	return restsOn(g, a.Client.Document, onChange(a.Client, set.Document.OnChange))
 }
 
 // endReused ends the family of a refresh token that came again after its

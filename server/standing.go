@@ -25,15 +25,27 @@ func restsOn(g store.Grant, doc cimd.Document, onChange string) error {
 	return nil
 }
 
+// onChange is what a change of the client's document means to its grants: what
+// the settings say of a host's document. An operator's own is in force at once,
+// and grants are held against it whatever settings say.
+func onChange(client broker.Client, settings string) string {
+	if client.Registration != broker.RegistrationCIMD {
+		return "reconsent"
+	}
+	return settings
+}
+
 // documentStands reports what introspection has to know of the document of a
 // grant's client: a token whose grant would not be refreshed, for what became
 // of the document or its keys, is not active either (design §9). It reads what
-// is stored and fetches nothing; onChange is as the grant was made with it.
-func documentStands(ctx context.Context, u store.Unit, g store.Grant, onChange string) (bool, error) {
+// is stored and fetches nothing; settings is document.on_change as the grant was
+// made with it.
+func documentStands(ctx context.Context, u store.Unit, g store.Grant, settings string) (bool, error) {
 	client, found, err := u.Client(ctx, g.ClientID)
 	if err != nil {
 		return false, &broker.Error{Reason: broker.ReasonStoreUnavailable, Err: err}
 	}
-	keys := g.AuthMethod == "none" || client.KeysStand(g.CreatedAt, onChange) == nil
-	return found && client.Acts(onChange) && restsOn(g, client.Document, onChange) == nil && keys, nil
+	word := onChange(client, settings)
+	keys := g.AuthMethod == "none" || client.KeysStand(g.CreatedAt, word) == nil
+	return found && client.Acts(word) && restsOn(g, client.Document, word) == nil && keys, nil
 }

@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	"guestlist/policies"
 )
 
 // registeredClients are a client with an opaque identifier and one that is
@@ -78,5 +81,31 @@ func TestCU17RegisteredClientsRefused(t *testing.T) {
 				t.Errorf("parseConfig = %v, want %q and a remedy", err, test.want)
 			}
 		})
+	}
+}
+
+// What the README shows is a configuration and a policy that load, and name
+// the same clients.
+func TestReadmeRegisteredClients(t *testing.T) {
+	text := section(t, "Pinned, registered and blocked clients")
+	block := func(language string) string {
+		_, rest, _ := strings.Cut(text, "```"+language+"\n")
+		body, _, _ := strings.Cut(rest, "```")
+		return body
+	}
+	dir := configDir(t)
+	writeTestFile(t, filepath.Join(dir, "console.json"), strings.ReplaceAll(appDocument, "https://app.example/client.json", "https://console.corp.example/client"))
+	c, err := parseIn(dir, minimalConfig+block("yaml"))
+	if err != nil || len(c.Clients) != 2 {
+		t.Fatalf("parseConfig = %d clients, %v, want 2", len(c.Clients), err)
+	}
+	policy := fstest.MapFS{"internal.rego": {Data: []byte(block("rego"))}}
+	if _, found, err := policies.Load(t.Context(), policies.Config{FS: policy}); err != nil || len(found) > 0 {
+		t.Errorf("Load = %v, %v", found, err)
+	}
+	for _, client := range c.Clients {
+		if !strings.Contains(block("rego"), `"`+client.ID.String()+`"`) {
+			t.Errorf("the policy does not name %s", client.ID)
+		}
 	}
 }

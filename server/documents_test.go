@@ -133,6 +133,56 @@ func TestG08KeyedGrants(t *testing.T) {
 	}
 }
 
+// TestG09InlineKeysMoved is G-09, G-08: keys in the document that are replaced
+// without overlap, seen by a grant that was made with the old one and refreshes
+// with the new one; and the same with overlap, which touches nobody.
+func TestG09InlineKeysMoved(t *testing.T) {
+	t.Parallel()
+	const changed = broker.ReasonDocumentChanged
+	for value, want := range map[string]broker.Reason{"accept": "", "reconsent": changed, "reapprove": changed, "deny": changed} {
+		t.Run(value, func(t *testing.T) {
+			t.Parallel()
+			s := servertest.New(t, servertest.Options{Policy: onChange(value)})
+			one, two := servertest.NewClientKey(t, "ES256", "k1"), servertest.NewClientKey(t, "ES256", "k2")
+			s.Docs.Publish(client, keyedDocument(map[string]any{"jwks": servertest.KeySet(one)}))
+			tokens := keyedTokens(t, s, one, client)
+			s.Docs.Publish(client, keyedDocument(map[string]any{"jwks": servertest.KeySet(two)}))
+			meet(s)
+			// While the old document is in force, so is its key.
+			key := two
+			if stored(t, s).Pending != nil {
+				key = one
+			}
+			got := post(t, s, keyedRefresh(tokens, client, s.Assertion(key, client, nil, nil)), nil)
+			if want == "" {
+				if got.Status != http.StatusOK {
+					t.Errorf("refresh: %d %s", got.Status, got.Body)
+				}
+				return
+			}
+			wantJSON(t, s, got, http.StatusBadRequest, "invalid_grant", want)
+			approve(t, s)
+			if got := post(t, s, keyedRefresh(tokens, client, s.Assertion(two, client, nil, nil)), nil); got.Status != http.StatusOK {
+				t.Errorf("refresh after approval: %d %s", got.Status, got.Body)
+			}
+		})
+	}
+	for _, value := range []string{"accept", "reconsent", "reapprove"} {
+		t.Run("overlap/"+value, func(t *testing.T) {
+			t.Parallel()
+			s := servertest.New(t, servertest.Options{Policy: onChange(value)})
+			one, two := servertest.NewClientKey(t, "ES256", "k1"), servertest.NewClientKey(t, "ES256", "k2")
+			s.Docs.Publish(client, keyedDocument(map[string]any{"jwks": servertest.KeySet(one)}))
+			tokens := keyedTokens(t, s, one, client)
+			s.Docs.Publish(client, keyedDocument(map[string]any{"jwks": servertest.KeySet(one, two)}))
+			meet(s)
+			if got := post(t, s, keyedRefresh(tokens, client, s.Assertion(two, client, nil, nil)), nil); got.Status != http.StatusOK {
+				t.Errorf("refresh: %d %s", got.Status, got.Body)
+			}
+		})
+	}
+}
+
 // TestSN22ReapproveFlow is SN-22: the old set is used until the new one is
 // approved, what is gone is gone, and the pending change is told.
 func TestSN22ReapproveFlow(t *testing.T) {

@@ -284,7 +284,3 @@ func readRequirements(text string) []requirement {
 	}
 	return all
 }
-
-// later are ids that issue C names and another stage proves, each with the
-// reason. It may only ever shrink.
-var later = map[string]string{}

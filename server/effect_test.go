@@ -366,6 +366,11 @@ var effects = []struct {
 	}},
 	{"document changed: redirect URI removed, auth method weakened, key moved", []change{
 		{name: "redirect URI removed", make: withoutRedirect, cells: [5]func(*holding){noRedirect, bound, noRefresh, inactive, untilExp}},
+		{name: "redirect URI removed, met by who uses the other", make: func(h *holding) {
+			h.publish(map[string]any{"redirect_uris": []string{docHost + "/callback"}})
+			h.s.Clock.Advance(20 * time.Second)
+			h.begin(url.Values{"redirect_uri": {docHost + "/callback"}})
+		}, cells: [5]func(*holding){noRedirect, bound, noRefresh, inactive, untilExp}},
 		{name: "redirect URI removed, accept", onChange: "accept", make: withoutRedirect, cells: [5]func(*holding){noRedirect, bound, goesOn, active, untilExp}},
 		{name: "redirect URI removed, reapprove", onChange: "reapprove", make: withoutRedirect, cells: [5]func(*holding){noRedirect, bound, noRefresh, inactive, untilExp}},
 		{name: "method weakened", key: true, make: withoutKey, cells: [5]func(*holding){signIn, noKeyedCode, noKeyedRefresh, inactive, untilExp}},
@@ -388,22 +393,6 @@ var effects = []struct {
 					h.t.Errorf("status %d, name %q, want a consent page with the new name\n%s", p.Status, mark(p, "client-name"), brief(p))
 				}
 			}, redeems, goesOn, active, untilExp}},
-	}},
-	{"document changed: redirect URI removed", []change{
-		{name: "the one in use", make: func(h *holding) {
-			h.publish(map[string]any{"redirect_uris": []string{docHost + "/callback"}})
-			h.s.Clock.Advance(20 * time.Second)
-			h.begin(url.Values{"redirect_uri": {docHost + "/callback"}})
-		}, cells: [5]func(*holding){
-			func(h *holding) {
-				wantPage(h.t, h.s, h.begin(nil), http.StatusBadRequest, broker.ReasonRedirectMismatch)
-			}, redeems, noRefresh, inactive, untilExp}},
-		{name: "the one in use, met by nobody else", make: func(h *holding) {
-			h.changed(map[string]any{"redirect_uris": []string{docHost + "/callback"}})
-		}, cells: [5]func(*holding){
-			func(h *holding) {
-				wantPage(h.t, h.s, h.begin(nil), http.StatusBadRequest, broker.ReasonRedirectMismatch)
-			}, redeems, noRefresh, inactive, untilExp}},
 	}},
 	{"person left a group", []change{
 		{name: "eng", make: func(h *holding) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 )
 
 // Documents are kept once, under the SHA-256 of their bytes, with the number
@@ -16,6 +17,22 @@ func bodySum(body []byte) []byte {
 	}
 	sum := sha256.Sum256(body)
 	return sum[:]
+}
+
+// shortSum is what is stored of a hash beside the key of the same document:
+// nothing, where they agree. fullSum undoes it.
+func shortSum(sum string, key []byte) string {
+	if sum == hex.EncodeToString(key) {
+		return ""
+	}
+	return sum
+}
+
+func fullSum(sum string, key []byte) string {
+	if sum == "" {
+		return hex.EncodeToString(key)
+	}
+	return sum
 }
 
 // held returns the bytes under sum, which point into the file, and how many

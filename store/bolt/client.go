@@ -13,7 +13,8 @@ import (
 )
 
 // clientRow is a client as it is stored: its document lies apart, under the
-// hash that Published holds here.
+// hash that Published holds here; DocumentSHA256 is empty where it says the
+// same.
 type clientRow struct {
 	broker.Client
 	Published []byte `json:"published,omitempty"` // SHA-256; empty: no document
@@ -22,7 +23,7 @@ type clientRow struct {
 // splitClient parts a client from its document.
 func splitClient(c broker.Client) (row clientRow, body []byte) {
 	row, body = clientRow{Client: c, Published: bodySum(c.Published)}, c.Published
-	row.Client.Published = nil
+	row.Client.Published, row.Client.DocumentSHA256 = nil, shortSum(c.DocumentSHA256, row.Published)
 	return row, body
 }
 
@@ -32,6 +33,7 @@ func (v view) client(id []byte) (broker.Client, bool, error) {
 	if err != nil || !ok {
 		return broker.Client{}, false, err
 	}
+	row.Client.DocumentSHA256 = fullSum(row.Client.DocumentSHA256, row.Published)
 	row.Client.Published, err = v.body(row.Published)
 	if err != nil {
 		return broker.Client{}, false, err
@@ -203,7 +205,7 @@ func (u *unit) EndClient(id string, number uint64, at time.Time, reason broker.R
 			return err
 		}
 		if ok && now == number {
-			if err := errors.Join(t.dropClient(id), t.keepVersions(id, at.Add(store.VersionsKept), false)); err != nil {
+			if err := errors.Join(t.dropClient(id), t.keepVersions(id, at.Add(store.VersionsKept))); err != nil {
 				return err
 			}
 		}

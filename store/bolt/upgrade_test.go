@@ -44,9 +44,9 @@ func former(t *testing.T, path string) {
 
 // listedClients are the clients of listed, in the order of their ends.
 var listedClients = []broker.Client{
-	{ID: "https://b.example/", Incarnation: 3, Published: []byte(`{"b":1}`), ExpiresAt: at},
-	{ID: "https://a.example/1", Domain: "a.example", Incarnation: 1, Published: []byte(`{"a":1}`), ExpiresAt: at.Add(time.Hour)},
-	{ID: "https://a.example/2", Domain: "a.example", Incarnation: 2, Published: []byte(`{"a":1}`), ExpiresAt: at.Add(2 * time.Hour)},
+	{ID: "https://b.example/", Incarnation: 3, Published: []byte(`{"b":1}`), DocumentSHA256: "eb8ed3ccb5023093b56f490a46501e88d09736687e609fdbc1c71b3df8b9ccd3", ExpiresAt: at},
+	{ID: "https://a.example/1", Domain: "a.example", Incarnation: 1, Published: []byte(`{"a":1}`), DocumentSHA256: "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862", ExpiresAt: at.Add(time.Hour)},
+	{ID: "https://a.example/2", Domain: "a.example", Incarnation: 2, Published: []byte(`{"a":1}`), DocumentSHA256: "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862", ExpiresAt: at.Add(2 * time.Hour)},
 }
 
 // inlined makes the rows of listedClients and the two records what they were

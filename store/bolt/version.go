@@ -12,7 +12,8 @@ import (
 )
 
 // versionRow is a version as it is stored: its key names the client, its
-// document lies apart, under the hash that Published holds here.
+// document lies apart, under the hash that Published holds here; SHA256 is
+// empty where it says the same.
 type versionRow struct {
 	broker.Version
 	ClientID  string `json:"client_id,omitempty"` // always empty
@@ -41,7 +42,7 @@ func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 // PutVersion stages one more version of a client's document.
 func (u *unit) PutVersion(v broker.Version) {
 	row := versionRow{Version: v, Published: bodySum(v.Published)}
-	row.Version.ClientID, row.Version.Published = "", nil
+	row.Version.ClientID, row.Version.Published, row.Version.SHA256 = "", nil, shortSum(v.SHA256, row.Published)
 	body, raw := bytes.Clone(v.Published), u.freeze(versionBucket, []byte(v.ClientID), row)
 	u.stage(nil, func(t *txn) error {
 		keys, rows, err := t.versions(v.ClientID)
@@ -63,7 +64,14 @@ func (u *unit) PutVersion(v broker.Version) {
 				return err
 			}
 		}
-		return errors.Join(t.hold(row.Published, body), t.put(versionBucket, key, raw), t.keepVersions(v.ClientID, v.SeenAt.Add(store.VersionsKept), true))
+		if err := errors.Join(t.hold(row.Published, body), t.put(versionBucket, key, raw)); err != nil {
+			return err
+		}
+		// The end of a client settles how long; one without a row has no end.
+		if _, ok, err := t.lives(v.ClientID); ok || err != nil {
+			return err
+		}
+		return t.keepVersions(v.ClientID, v.SeenAt.Add(store.VersionsKept))
 	})
 }
 
@@ -80,6 +88,7 @@ func (v view) versions(clientID string) (keys [][]byte, rows []versionRow, err e
 		if err != nil {
 			return nil, nil, err
 		}
+		row.Version.SHA256 = fullSum(row.Version.SHA256, row.Published)
 		keys, rows = append(keys, bytes.Clone(k)), append(rows, row)
 	}
 	return keys, rows, nil
@@ -90,16 +99,18 @@ func (t *txn) dropVersion(key []byte, row versionRow) error {
 }
 
 // keepVersions keeps the versions of a client until a time, or longer where
-// that is settled. Without begin a client that has none stays so.
-func (t *txn) keepVersions(clientID string, until time.Time, begin bool) error {
+// that is settled. A client that has none stays so.
+func (t *txn) keepVersions(clientID string, until time.Time) error {
 	key := []byte(clientID)
 	row, ok, err := load[keptRow](t.view, keptBucket, key)
-	if err != nil || ok && !until.After(row.Until) || !ok && !begin {
+	if err != nil || ok && !until.After(row.Until) {
 		return err
 	}
 	var was *time.Time
 	if ok {
 		was = &row.Until
+	} else if keys, _, err := t.versions(clientID); err != nil || len(keys) == 0 {
+		return err
 	}
 	return errors.Join(t.save(keptBucket, key, keptRow{until}), t.setExpiry(versionsKind, key, was, until))
 }
@@ -114,7 +125,7 @@ func (t *txn) sweepVersions(clientID string, now time.Time) (gone bool, err erro
 			return false, err
 		}
 		if raw != nil {
-			return false, t.keepVersions(clientID, now.Add(store.VersionsKept), true)
+			return false, t.keepVersions(clientID, now.Add(store.VersionsKept))
 		}
 	}
 	keys, rows, err := t.versions(clientID)

@@ -86,8 +86,10 @@ func (b *Broker) remember(s sighting, now time.Time) {
 
 // Sweep stages the end of the rows whose life is over, each with its record,
 // and says how many: clients that nobody meets again. That are the expired
-// ones, those that a block covers, and those whose identifier the
-// configuration took over or gave up. The caller commits u.
+// ones, those that a block covers, those whose identifier the configuration
+// took over or gave up, and those that no policy names any more
+// (settings.on_policy_change: revoke), so that they do not come back with the
+// policy. The caller commits u.
 func (b *Broker) Sweep(ctx context.Context, u Unit, rows []Client) (int, error) {
 	n := 0
 	for _, row := range rows {
@@ -117,6 +119,10 @@ func (c *call) sweep() error {
 	if err := c.keptOut(); ReasonOf(err) == ReasonStoreUnavailable {
 		return err
 	}
-	c.expire()
+	if c.expire() || !c.live {
+		return nil
+	}
+	c.input = c.baseInput(c.req.Facts)
+	c.lapse(c.ask(PhaseURL, nil))
 	return nil
 }

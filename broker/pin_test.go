@@ -221,3 +221,31 @@ func TestSweepEndsWhatIsKeptOut(t *testing.T) {
 		t.Error("the sweep ended a client that lives")
 	}
 }
+
+// B30: a policy that is removed and restored revives nothing, also not a client
+// that nobody met meanwhile; a policy that a request would meet at another hour
+// is not removed.
+func TestSweepEndsWhatNoPolicyNames(t *testing.T) {
+	for name, c := range map[string]struct {
+		onPolicyChange string
+		answer         func(broker.Query, *broker.Decision)
+		want           int
+	}{
+		"named":                  {"revoke", nil, 0},
+		"denied":                 {"revoke", deny(broker.PhaseURL), 0},
+		"no policy names it":     {"revoke", unmatched, 1},
+		"named at another hour":  {"revoke", elsewhere, 0},
+		"its grants go on":       {"keep", unmatched, 0},
+		"its refreshes are over": {"stop_refresh", unmatched, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.policy.settings.OnPolicyChange = c.onPolicyChange
+			w.mustAdmit()
+			w.policy.answer = c.answer
+			if n := w.sweep(); n != c.want {
+				t.Errorf("Sweep() = %d, want %d", n, c.want)
+			}
+		})
+	}
+}

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"guestlist/broker"
 	"guestlist/store"
+	"guestlist/store/bolt"
 )
 
 // sweepEvery is how often what nobody will meet again is deleted, sweepAtMost
@@ -16,85 +19,109 @@ const (
 	sweepAtMost = 500
 )
 
-// sweep deletes what nobody will meet again until ctx is done: ended sessions,
-// codes, marks, tokens and grants, and clients whose life is over.
+// sweeper deletes what nobody will meet again.
+type sweeper struct {
+	store  *bolt.Store
+	broker *broker.Broker
+	now    func() time.Time
+	log    zerolog.Logger
+
+	last  uint64 // the epoch of the last round
+	under uint64 // the epoch that every client was looked at under
+}
+
+// sweep sweeps until ctx is done.
 func (a *app) sweep(ctx context.Context) {
+	s := &sweeper{store: a.store, broker: a.broker, now: time.Now, log: a.log}
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
-	var under uint64 // the epoch that every client was looked at under
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		}
-		for n := sweepAtMost; n == sweepAtMost; {
-			var err error
-			if n, err = a.store.Sweep(ctx, time.Now(), sweepAtMost); err != nil {
-				a.log.Error().Str("event", "store.sweep_failing").Err(err).Send()
-			}
-		}
-		if err := a.sweepClients(ctx); err != nil {
-			a.log.Error().Str("event", "store.sweep_failing").Err(err).Send()
-		}
-		var err error
-		if under, err = a.sweepKeptOut(ctx, under); err != nil {
-			a.log.Error().Str("event", "store.sweep_failing").Err(err).Send()
+			s.round(ctx)
 		}
 	}
 }
 
-// sweepKeptOut ends clients that a block or the configuration keeps out and
-// that nobody meets, a page in one commit. It looks at them all, and so only
-// when the epoch moved since under, and after a start; it returns the epoch
-// that everything was looked at under, or under when something moved or failed.
-func (a *app) sweepKeptOut(ctx context.Context, under uint64) (uint64, error) {
-	epoch, err := a.store.Begin().Epoch(ctx)
-	if err != nil || epoch == under {
-		return under, err
+// round deletes ended sessions, codes, marks, tokens and grants, and ends
+// clients whose life is over.
+func (s *sweeper) round(ctx context.Context) {
+	for n := sweepAtMost; n == sweepAtMost; {
+		var err error
+		n, err = s.store.Sweep(ctx, s.now(), sweepAtMost)
+		s.failing(err)
+	}
+	s.failing(s.expired(ctx))
+	s.failing(s.keptOut(ctx))
+}
+
+// failing logs an error.
+func (s *sweeper) failing(err error) {
+	if err != nil {
+		s.log.Error().Str("event", "store.sweep_failing").Err(err).Send()
+	}
+}
+
+// keptOut ends clients that a block, the configuration or the policies keep
+// out and that nobody meets: what was taken away and given back later revives
+// nothing. It looks at them all, and so only after a start and when the epoch
+// moved; and only once it has stood for a round, because a policy directory
+// that is being written may be without a policy for a moment.
+func (s *sweeper) keptOut(ctx context.Context) error {
+	epoch, err := s.store.Begin().Epoch(ctx)
+	stands := epoch == s.last
+	s.last = epoch
+	if err != nil || !stands || epoch == s.under {
+		return err
 	}
 	for after := ""; ; {
-		rows, err := a.store.Clients(ctx, store.ClientQuery{After: after, Limit: sweepAtMost})
+		rows, err := s.store.Clients(ctx, store.ClientQuery{After: after, Limit: sweepAtMost})
 		if err != nil {
-			return under, err
+			return err
 		}
 		if len(rows) == 0 {
-			return epoch, nil
+			s.under = epoch
+			return nil
 		}
 		after = rows[len(rows)-1].ID
-		u := a.store.Begin()
-		n, err := a.broker.Sweep(ctx, u, rows)
-		if err == nil && n > 0 {
-			err = a.store.Commit(ctx, u)
-		}
-		switch {
-		case errors.Is(err, broker.ErrConflict):
-			return under, nil
-		case err != nil:
-			return under, err
+		if _, err := s.end(ctx, rows); err != nil {
+			return ignoreConflict(err)
 		}
 	}
 }
 
-// sweepClients ends clients whose life is over, so many in one commit. What
-// moved meanwhile is left to the next round.
-func (a *app) sweepClients(ctx context.Context) error {
+// expired ends clients whose life is over. What moved meanwhile is left to the
+// next round.
+func (s *sweeper) expired(ctx context.Context) error {
 	for {
 		// A damaged row does not keep the others alive.
-		rows, damage := a.store.Expired(ctx, time.Now(), sweepAtMost)
+		rows, damage := s.store.Expired(ctx, s.now(), sweepAtMost)
 		if len(rows) == 0 {
 			return damage
 		}
-		u := a.store.Begin()
-		n, err := a.broker.Sweep(ctx, u, rows)
-		if err == nil && n > 0 {
-			err = a.store.Commit(ctx, u)
-		}
-		switch {
-		case errors.Is(err, broker.ErrConflict):
-			return damage
-		case err != nil || n < sweepAtMost:
-			return errors.Join(err, damage)
+		if n, err := s.end(ctx, rows); err != nil || n < sweepAtMost {
+			return errors.Join(ignoreConflict(err), damage)
 		}
 	}
+}
+
+// end ends those of these clients that would not outlive being met, in one
+// commit, and says how many.
+func (s *sweeper) end(ctx context.Context, rows []broker.Client) (int, error) {
+	u := s.store.Begin()
+	n, err := s.broker.Sweep(ctx, u, rows)
+	if err == nil && n > 0 {
+		err = s.store.Commit(ctx, u)
+	}
+	return n, err
+}
+
+// ignoreConflict drops the error of a commit whose rows moved meanwhile.
+func ignoreConflict(err error) error {
+	if errors.Is(err, broker.ErrConflict) {
+		return nil
+	}
+	return err
 }

@@ -485,3 +485,70 @@ func TestH10Events(t *testing.T) {
 		t.Errorf("versions = %+v, want the pinned document", versions)
 	}
 }
+
+// TestH01LivenessIsComputed: whatever says no ends access at the next request,
+// without a fetch, and alone suffices.
+func TestH01LivenessIsComputed(t *testing.T) {
+	t.Parallel()
+	for name, flip := range map[string]func(t *testing.T, s *servertest.Server) *servertest.Server{
+		"no policy names it": func(t *testing.T, s *servertest.Server) *servertest.Server {
+			activate(t, s, nobody)
+			return s
+		},
+		"a deny matches": func(t *testing.T, s *servertest.Server) *servertest.Server {
+			files := lasting("keep")
+			files["clients.rego"] += "\ndeny contains {\"code\": \"no\", \"message\": \"no\"} if true\n"
+			activate(t, s, files)
+			return s
+		},
+		"a guardrail denies": func(t *testing.T, s *servertest.Server) *servertest.Server {
+			files := lasting("keep")
+			files["guardrails.rego"] = "package admission.guardrails\n\ndeny contains {\"code\": \"no\", \"message\": \"no\"} if true\n"
+			activate(t, s, files)
+			return s
+		},
+		"the registration does not fit": func(t *testing.T, s *servertest.Server) *servertest.Server {
+			activate(t, s, admitting(`{"pinned"}`, `{"https://client.example.com/**"}`))
+			return s
+		},
+		"it is blocked": func(t *testing.T, s *servertest.Server) *servertest.Server {
+			row, _ := rowOf(t, s, client)
+			block := broker.Block{Kind: broker.BlockDocument, Value: row.DocumentSHA256, Actor: "olga"}
+			operate(t, s, func(u store.Unit) error { return s.Broker.Block(t.Context(), u, block) })
+			return s
+		},
+		"it is revoked": func(t *testing.T, s *servertest.Server) *servertest.Server {
+			row, _ := rowOf(t, s, client)
+			operate(t, s, func(u store.Unit) error { return s.Broker.Revoke(t.Context(), u, "olga", "", []broker.Client{row}) })
+			return s
+		},
+		"the switch is off": func(t *testing.T, s *servertest.Server) *servertest.Server {
+			s.Stop()
+			return start(t, servertest.Options{Dir: s.Dir, AdmitOff: true, Policy: lasting("revoke")})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, servertest.Options{Dir: t.TempDir(), Policy: lasting("revoke")})
+			s.Docs.Publish(client, refreshing)
+			tokens, code := signedIn(t, s), waiting(t, s)
+			if !isActive(t, s, tokens["access_token"]) {
+				t.Fatal("inactive before")
+			}
+			s = flip(t, s)
+			hits := s.Docs.Hits(client)
+			if isActive(t, s, tokens["access_token"]) {
+				t.Error("introspection: active")
+			}
+			if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusBadRequest {
+				t.Errorf("refresh: %d %v", status, answer)
+			}
+			if status, answer, _ := s.Token(code); status != http.StatusBadRequest {
+				t.Errorf("code exchange: %d %v", status, answer)
+			}
+			if n := s.Docs.Hits(client) - hits; n != 0 {
+				t.Errorf("%d fetches, want none", n)
+			}
+		})
+	}
+}

@@ -216,6 +216,26 @@ func TestBatchSummarisesAFlood(t *testing.T) {
 	})
 }
 
+// TestBatchNeverSummarisesBlocks: each refusal by a block has a record of its
+// own, however many there are (H-02).
+func TestBatchNeverSummarisesBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &writes{}
+		b := batch(t, w, 0)
+		for _, reason := range []string{"client_blocked", "host_blocked", "document_blocked"} {
+			for range 100 {
+				if err := b.Add(decisionlog.Record{Outcome: decisionlog.OutcomeRefused, Reason: reason, Source: "192.0.2.1"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		b.Close(t.Context())
+		if n := len(w.all()); n != 300 {
+			t.Errorf("%d records of 300 refusals by blocks, want each", n)
+		}
+	})
+}
+
 // TestBatchWritesInParts: no commit holds up others for long, and what was
 // written before a failure is not written again.
 func TestBatchWritesInParts(t *testing.T) {

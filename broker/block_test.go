@@ -261,3 +261,26 @@ func TestH02_BlocksFailClosed(t *testing.T) {
 		t.Errorf("Alive() = %v, %v; want an error", alive, err)
 	}
 }
+
+// TestH02_BlockedDocumentThatWaits is H-02, G-08: a document that an operator
+// blocked while it waited does not come into force from the store when settings
+// no longer make it wait.
+func TestH02_BlockedDocumentThatWaits(t *testing.T) {
+	w := newWorld(t)
+	w.policy.settings.Document.OnChange = "reapprove"
+	w.mustAdmit()
+	w.at(hour)
+	w.host.body = document(adding())
+	w.mustAdmit()
+	row, _ := w.row()
+	if row.Pending == nil {
+		t.Fatal("the changed document does not wait")
+	}
+	w.block(broker.BlockDocument, row.Pending.SHA256)
+	w.policy.settings.Document.OnChange = "accept"
+	o := w.admit()
+	w.refused(o, broker.ReasonDocumentBlocked)
+	if o.hits != 0 {
+		t.Errorf("%d fetches, want none", o.hits)
+	}
+}

@@ -56,6 +56,10 @@ func (c *call) settle(s Settings) error {
 			return fromCIMD(err)
 		}
 		c.doc.Parsed, c.doc.body = waiting, p.Published
+		// It may have been blocked while it waited.
+		if err := c.anyBlock([]blockKey{documentBlock(c.doc.SHA256)}); err != nil {
+			return err
+		}
 	}
 	if c.doc.SHA256 == c.row.DocumentSHA256 {
 		c.row.Pending = nil // the host went back

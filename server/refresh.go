@@ -92,7 +92,8 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 	return tok, err
 }
 
-// repeat lets the answer be given again to a client that still lives.
+// repeat lets the answer be given again to a client that still lives, and
+// whose document and keys still bear the grant.
 func (s *Server) repeat(ctx context.Context, u store.Unit, v *visit, h grants.Held, req broker.Request) error {
 	req.RequestID, req.Facts = v.id, h.Grant.Request
 	alive, endGrant, err := s.cfg.Broker.Alive(ctx, u, req)
@@ -101,6 +102,13 @@ func (s *Server) repeat(ctx context.Context, u store.Unit, v *visit, h grants.He
 	}
 	if err == nil && !alive {
 		err = broker.Refuse(broker.ReasonClientEnded, "the client was ended or refused since the answer was given")
+	}
+	if err != nil {
+		return err
+	}
+	stands, err := documentStands(ctx, u, h.Grant, req.Bound.Terms.Document.OnChange)
+	if err == nil && !stands {
+		err = broker.Refuse(broker.ReasonDocumentChanged, "the client's document or keys changed since the answer was given")
 	}
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"guestlist/broker"
 	"guestlist/server/servertest"
 	"guestlist/store"
 )
@@ -338,5 +339,28 @@ func TestPersonGone(t *testing.T) {
 	s.WritePeople(servertest.Alice(), servertest.Bob())
 	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusOK {
 		t.Errorf("refresh after the person is back: %d %v", status, answer)
+	}
+}
+
+// TestRepeatFollowsTheDocument is G-08: an answer is not given again, inside
+// the grace window either, once the document no longer has what the grant
+// rests on.
+func TestRepeatFollowsTheDocument(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.Options{Policy: onChange("reconsent")})
+	s.Docs.Publish(client, refreshing)
+	token := signedIn(t, s)["refresh_token"]
+	s.Clock.Advance(90 * time.Minute) // the next flow fetches
+	if status, answer := refresh(s, token, nil); status != http.StatusOK {
+		t.Fatalf("refresh: %d %v", status, answer)
+	}
+	s.Docs.Publish(client, map[string]any{"grant_types": refreshing["grant_types"], "redirect_uris": []string{"http://localhost/elsewhere"}})
+	s.Browser().Authorize(s.Request(client, url.Values{"redirect_uri": {"http://localhost:1/elsewhere"}}))
+	status, answer := refresh(s, token, nil)
+	if status != http.StatusBadRequest || answer["error"] != "invalid_grant" {
+		t.Errorf("repeat: %d %v, want invalid_grant: the redirect URI is gone", status, answer)
+	}
+	if n := len(s.Records(store.RecordQuery{Reason: string(broker.ReasonDocumentChanged), Outcome: "refused"})); n == 0 {
+		t.Error("no record says document_changed")
 	}
 }

@@ -35,11 +35,11 @@ func onChange(client broker.Client, settings string) string {
 	return settings
 }
 
-// documentStands reports what introspection has to know of the document of a
-// grant's client: a token whose grant would not be refreshed, for what became
-// of the document or its keys, is not active either (design §9). It reads what
-// is stored and fetches nothing; settings is document.on_change as the grant was
-// made with it.
+// documentStands reports what introspection, and an answer that is given again,
+// have to know of the document of a grant's client: a token whose grant would
+// not be refreshed, for what became of the document or its keys, is not active
+// either (design §9). It reads what is stored and fetches nothing; settings is
+// document.on_change as the grant was made with it.
 func documentStands(ctx context.Context, u store.Unit, g store.Grant, settings string) (bool, error) {
 	client, found, err := u.Client(ctx, g.ClientID)
 	if err != nil {

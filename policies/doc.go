@@ -15,7 +15,8 @@
 // nothing. What can be seen without a request is an error at load: a misspelt
 // rule name, an unknown settings member, an input path outside the schema, a
 // rule that reads what its phase does not know, a data reference that leads
-// nowhere, a pattern wider than a registrable domain, a negation whose operands
+// nowhere, a pattern wider than a registrable domain, an opaque client_id in a
+// policy that is not for registered clients, a negation whose operands
 // may be absent (the rule would not hold then, whatever it denies).
 //
 // # Deciding
@@ -32,6 +33,14 @@
 // policy that admits (no_policy_matched), a query in the identifier that the
 // settings do not allow, the error of the negotiation, a missing group.
 // Everything that was found is in the Decision.
+//
+// A registered client may have an opaque client_id: no host, no path, every
+// member of input.client empty. Only a policy that names it literally matches,
+// and admission.anyone where its registrations say so.
+//
+// In phase refresh a grant whose client no policy names any more may go on on
+// the terms it was made on (Query.Kept): guardrails, maxima and the denials of
+// every matching policy still hold.
 //
 // In phase url the settings are the strict ones unless they can be known
 // without the document: a constant, or an expression over url-phase input.

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/rs/zerolog"
 
 	"guestlist/policies"
 )
@@ -81,6 +84,33 @@ func TestCU17RegisteredClientsRefused(t *testing.T) {
 				t.Errorf("parseConfig = %v, want %q and a remedy", err, test.want)
 			}
 		})
+	}
+}
+
+// A registered client whose name is a URL is warned of at the start, and by
+// its name; one with an opaque name is not (CU-17).
+func TestCU17RegisteredURLWarns(t *testing.T) {
+	dir := configDir(t)
+	writeTestFile(t, filepath.Join(dir, "app.json"), appDocument)
+	writeTestFile(t, filepath.Join(dir, "policies", "d.rego"), "package admission.defaults\n\nsettings := {}\n")
+	c, err := parseIn(dir, minimalConfig+registeredClients)
+	if err != nil {
+		t.Fatalf("parseConfig = %v", err)
+	}
+	p, err := planFrom(c)
+	if err != nil {
+		t.Fatalf("planFrom = %v", err)
+	}
+	var log bytes.Buffer
+	a, err := open(t.Context(), p, zerolog.New(&log))
+	if err != nil {
+		t.Fatalf("open = %v", err)
+	}
+	if err := a.close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), `"event":"client.registered_url"`); n != 1 || !strings.Contains(log.String(), "https://app.example/client.json") {
+		t.Errorf("the log warns %d times, want once and of the URL:\n%s", n, log.String())
 	}
 }
 

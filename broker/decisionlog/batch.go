@@ -30,7 +30,7 @@ type Batch struct {
 	like    map[likeness]int // index into held of the summary, or minus the count so far
 	failure error            // why the last flush did not work; nil when it did
 
-	flushing sync.Mutex // one flush at a time, so that records keep their order
+	flushing chan struct{} // holds one while a flush is under way, so that records keep their order
 }
 
 // likeness groups refusals that a flood may make many of.
@@ -62,7 +62,7 @@ func NewBatch(cfg BatchConfig) (*Batch, error) {
 	}
 	b := &Batch{
 		cfg: cfg, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		like: map[likeness]int{},
+		like: map[likeness]int{}, flushing: make(chan struct{}, 1),
 	}
 	go b.run()
 	return b, nil
@@ -70,10 +70,17 @@ func NewBatch(cfg BatchConfig) (*Batch, error) {
 
 // Add takes r. While the log cannot be written it refuses allows at once, so
 // that nothing is let in without a record, and takes refusals until it is
-// full.
+// full. A refusal that is never summarised waits for a flush while half of the
+// room is taken: a flood of them goes at the pace of the log, and leaves the
+// other half to clients that are let in.
 func (b *Batch) Add(r Record) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for r.Outcome == OutcomeRefused && len(b.held) >= b.cfg.Max/2 && b.failure == nil && guarded(r) {
+		b.mu.Unlock()
+		b.relieve()
+		b.mu.Lock()
+	}
 	if b.failure != nil && r.Outcome != OutcomeRefused {
 		b.wake()
 		return b.failure
@@ -194,8 +201,22 @@ func (b *Batch) crowded() bool {
 // Flush writes what is held and returns when it is durable. Records that
 // could not be written are held for the next flush.
 func (b *Batch) Flush(ctx context.Context) error {
-	b.flushing.Lock()
-	defer b.flushing.Unlock()
+	b.flushing <- struct{}{}
+	defer func() { <-b.flushing }()
+	return b.flush(ctx)
+}
+
+// relieve flushes where half of the room is taken, or waits for whoever does.
+func (b *Batch) relieve() {
+	b.flushing <- struct{}{}
+	defer func() { <-b.flushing }()
+	if b.crowded() {
+		_ = b.flush(context.Background()) // what goes wrong stays known as Failure
+	}
+}
+
+// flush writes what is held; one at a time.
+func (b *Batch) flush(ctx context.Context) error {
 	b.mu.Lock()
 	taken := b.held
 	b.held, b.like = make([]Record, 0, len(taken)), map[likeness]int{}

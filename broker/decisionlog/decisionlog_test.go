@@ -236,6 +236,43 @@ func TestBatchNeverSummarisesBlocks(t *testing.T) {
 	})
 }
 
+// TestBlockedFloodLeavesRoom is H-02, design §6: refusals that are never
+// summarised wait for a slow log instead of taking the room of clients that are
+// let in, and none of them is lost.
+func TestBlockedFloodLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, slow := &writes{}, make(chan struct{})
+		b, err := decisionlog.NewBatch(decisionlog.BatchConfig{Max: 64, Commit: func(ctx context.Context, r []decisionlog.Record) error {
+			<-slow
+			return w.commit(ctx, r)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var flood sync.WaitGroup
+		for i := range 200 {
+			flood.Go(func() {
+				r := decisionlog.Record{RequestID: fmt.Sprint(i), Outcome: decisionlog.OutcomeRefused, Reason: "host_blocked", Source: "192.0.2.1"}
+				if err := b.Add(r); err != nil {
+					t.Errorf("Add() of a refusal = %v", err)
+				}
+			})
+		}
+		synctest.Wait()
+		if err := b.Add(decisionlog.Record{RequestID: "known", Outcome: decisionlog.OutcomeReused}); err != nil {
+			t.Errorf("Add() of a known client in a flood = %v, want room", err)
+		}
+		close(slow)
+		flood.Wait()
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.all(); len(got) != 201 {
+			t.Errorf("%d records written, want all 201", len(got))
+		}
+	})
+}
+
 // TestBatchWritesInParts: no commit holds up others for long, and what was
 // written before a failure is not written again.
 func TestBatchWritesInParts(t *testing.T) {

@@ -31,7 +31,7 @@ func (e *Error) Error() string {
 		return s
 	}
 	cause := e.Err.Error()
-	if e.Detail == "" && strings.HasPrefix(cause, s+":") {
+	if e.Detail == "" && (strings.HasPrefix(cause, s+":") || strings.HasPrefix(cause, s+" (")) {
 		return cause
 	}
 	return s + ": " + cause

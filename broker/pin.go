@@ -53,7 +53,7 @@ func (b *Broker) pinnable(clientID string, document []byte) (cimd.Parsed, error)
 	case err != nil && (len(missing) == 0 || cimdReason(err) != ReasonDocumentRedirects):
 		return cimd.Parsed{}, fromCIMD(err)
 	case len(missing) > 0:
-		return p, Refuse(ReasonDocumentMember, "a pinned document must have redirect_uris, client_uri and response_types (SN-04); missing: %s", strings.Join(missing, ", "))
+		return p, Refuse(ReasonDocumentMember, "a pinned document must have redirect_uris, client_uri and response_types (SN-04); missing: %s. Remedy: pin a copy that has them, guestlist client pin URL --document FILE", strings.Join(missing, ", "))
 	case p.Document.ClientURI == "" || len(p.Document.RedirectURIs) == 0:
 		return p, Refuse(ReasonDocumentMember, "a pinned document must have redirect_uris and a client_uri that can be used (SN-04); these cannot: %s", strings.Join(p.Dropped, ", "))
 	}

@@ -32,7 +32,7 @@ func TestSN04PinDemandsMembers(t *testing.T) {
 		reason broker.Reason
 		want   string
 	}{
-		"no client_uri":         {body: document(nil), reason: broker.ReasonDocumentMember, want: "missing: client_uri"},
+		"no client_uri":         {body: document(nil), reason: broker.ReasonDocumentMember, want: "missing: client_uri. Remedy: pin a copy that has them"},
 		"no response_types":     {body: pinned(map[string]any{"response_types": nil}), reason: broker.ReasonDocumentMember, want: "missing: response_types"},
 		"no redirect_uris":      {body: pinned(map[string]any{"redirect_uris": nil}), reason: broker.ReasonDocumentMember, want: "missing: redirect_uris"},
 		"two of them":           {body: document(map[string]any{"response_types": nil}), reason: broker.ReasonDocumentMember, want: "missing: client_uri, response_types"},

@@ -122,6 +122,10 @@ func TestReasonOf(t *testing.T) {
 	if got, want := e.Error(), "policy_denied: detail: cause"; got != want || !errors.Is(e, cause) {
 		t.Errorf("Error() = %q, want %q and its cause inside", got, want)
 	}
+	twice := broker.Refuse(broker.ReasonDocumentNotJSON, "document_not_json (D1): the document is empty")
+	if got, want := twice.Error(), "document_not_json (D1): the document is empty"; got != want {
+		t.Errorf("Error() = %q, want the reason once: %q", got, want)
+	}
 	if d := broker.Refuse(broker.ReasonPolicyDenied, "secret of the operator").Detail; d != "" {
 		t.Errorf("Refuse().Detail = %q, want nothing for strangers", d)
 	}

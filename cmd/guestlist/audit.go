@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,9 @@ func auditListCommand(server *serverFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ls",
 		Short: "List the newest decision records that fit, in the order they were written",
-		Args:  noArgs,
+		Example: "  guestlist audit ls --outcome refused --since 24h\n" +
+			"  guestlist audit ls --client https://agents.example/oauth/client.json -o csv",
+		Args: noArgs,
 	}
 	c.Flags().StringVar(&f.ClientID, "client", "", "only this client identifier")
 	c.Flags().StringVar(&f.Event, "event", "", "only this event, for instance admission.decided")
@@ -102,10 +105,14 @@ func recordTable(records []json.RawMessage) (table, error) {
 	return t, nil
 }
 
-// counted is the outcome, with the number of refusals a summary stands for.
+// counted is the outcome, with the number of refusals that a summary, or of
+// clients that an act, stands for.
 func counted(r logged) string {
 	if r.Count == 0 {
 		return r.Outcome
+	}
+	if strings.HasPrefix(r.Event, "clients.") { // one act on many
+		return fmt.Sprintf("%s (%s)", r.Outcome, number(r.Count, "client"))
 	}
 	return fmt.Sprintf("%s (%d times)", r.Outcome, r.Count)
 }
@@ -119,6 +126,8 @@ func auditWhyCommand(server *serverFlags) *cobra.Command {
 		Long: "Explain what happened to a request: what the stranger saw, the true reason, and\n" +
 			"what every policy said. ID is the request id that a page or an OAuth error\n" +
 			"showed, a decision id, or a client identifier URL for the last decision about it.",
+		Example: "  guestlist audit why 5a63ae1c5e58e9609c642b8e09c58033\n" +
+			"  guestlist audit why https://agents.example/oauth/client.json",
 		Args: oneArg,
 	}
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show policy input and result too; they may hold personal data")

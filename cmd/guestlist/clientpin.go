@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ func clientPinCommand(server *serverFlags) *cobra.Command {
 		Use:   "pin URL",
 		Short: "Store a client's document, so that nothing is fetched for it any more",
 		Long: "Store a client's document. From the next flow on it is used in place of the one that\n" +
-			"its host publishes, and nothing is fetched any more; policy still decides. Without\n" +
+			"its host publishes, and nothing is fetched any more; policy still decides, as client preview shows. Without\n" +
 			"--document it is the one that the server holds for the client, or fetches now; it is\n" +
 			"shown first, and exactly that one is pinned. A pinned document must have\n" +
 			"redirect_uris, client_uri and response_types. The remedy for a host that answers the\n" +
@@ -94,7 +95,8 @@ func heldDocument(c *cobra.Command, api *admin.Client, id string) ([]byte, error
 		return nil, err
 	}
 	if p.Published == "" {
-		return nil, fmt.Errorf("no document of %s could be had: %s. Remedy: give it with --document FILE", visible(id), visible(p.Detail))
+		why, _, _ := strings.Cut(p.Detail, "; remedy: ") // which is this command
+		return nil, fmt.Errorf("no document of %s could be had: %s. Remedy: give it with --document FILE", visible(id), visible(why))
 	}
 	return []byte(p.Published), showDocument(c, "the document that its host publishes now", p.Provenance.SHA256, p.Published)
 }

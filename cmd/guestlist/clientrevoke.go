@@ -11,7 +11,7 @@ import (
 // clientRevokeCommand ends clients with their grants.
 func clientRevokeCommand(server *serverFlags) *cobra.Command {
 	var f admin.ClientFilter
-	var why string
+	var reason string
 	var yes bool
 	c := &cobra.Command{
 		Use:   "revoke (--url U | --host H | --domain D | --policy P | --label L)...",
@@ -21,7 +21,7 @@ func clientRevokeCommand(server *serverFlags) *cobra.Command {
 			"several filters all must fit. How much ends is printed first, and done after a yes at\n" +
 			"the terminal or with --yes.\n\n" +
 			"Exit code 0: revoked; 1: it could not be done; 2: not revoked, nobody said yes.",
-		Example: "  guestlist client revoke --label mcp --why 'keys were in a log' --yes",
+		Example: "  guestlist client revoke --label mcp --reason 'keys were in a log' --yes",
 		Args:    noArgs,
 
 		DisableFlagsInUseLine: true,
@@ -32,7 +32,7 @@ func clientRevokeCommand(server *serverFlags) *cobra.Command {
 	fl.StringVar(&f.Domain, "domain", "", "clients of this registrable domain")
 	fl.StringVar(&f.Policy, "policy", "", "clients that this policy let in")
 	fl.StringVar(&f.Label, "label", "", "clients with this label, one of the tags of their policy")
-	fl.StringVar(&why, "why", "", "why, for the records")
+	fl.StringVar(&reason, "reason", "", "why, for the records; may be left out")
 	fl.BoolVar(&yes, "yes", false, "do not ask")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if f == (admin.ClientFilter{}) {
@@ -48,7 +48,7 @@ func clientRevokeCommand(server *serverFlags) *cobra.Command {
 		if err := confirmed(c, yes, "Revoke them?"); err != nil {
 			return err
 		}
-		n, err := api.Revoke(c.Context(), f, why)
+		n, err := api.Revoke(c.Context(), f, reason)
 		if err != nil {
 			return err
 		}

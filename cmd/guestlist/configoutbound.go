@@ -124,7 +124,8 @@ func (r *configReader) checkEgressProxy(o outboundConfig) {
 		_, err = fetch.New(fetch.Config{Proxy: cfg.Proxy})
 	}
 	if err != nil {
-		r.fault(path+".credentials_file", "name a file with user:password in one line", "%v", err)
+		r.fault(path+".credentials_file", "name a file with user:password in one line", "%s",
+			strings.TrimPrefix(err.Error(), path+".credentials_file: "))
 	}
 }
 

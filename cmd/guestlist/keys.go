@@ -37,7 +37,8 @@ func keysListCommand() *cobra.Command {
 		Long: "List the keys in the key directory, without their secrets. A published key is\n" +
 			"known to others and not used yet, the active one is used for everything new, a\n" +
 			"retired one is still accepted until it is gone.",
-		Args: noArgs,
+		Example: "  guestlist keys list --config guestlist.yaml",
+		Args:    noArgs,
 	}
 	c.Flags().StringVar(&config, "config", "", "configuration file that names the key directory (or "+configEnv+")")
 	format := outputFlag(c)
@@ -61,15 +62,24 @@ func keysListCommand() *cobra.Command {
 
 // keyTable shows keys one per line.
 func keyTable(list []keys.Info) table {
-	t := table{columns: []string{"PURPOSE", "ID", "ALGORITHM", "STATE", "CREATED", "USED FROM", "RETIRES", "GONE"}}
-	when := func(at time.Time) string {
-		if at.IsZero() {
-			return "-"
-		}
-		return stamp(at)
+	t := table{
+		columns: []string{"PURPOSE", "ID", "ALGORITHM", "STATE", "CREATED", "USED FROM", "RETIRES", "GONE"},
+		sheet:   [][]string{{"purpose", "id", "algorithm", "state", "created", "used_from", "retires", "gone"}},
 	}
 	for _, i := range list {
-		t.rows = append(t.rows, visibleRow(i.Purpose, i.ID, i.Algorithm, i.State, when(i.Created), when(i.SignsFrom), when(i.RetiresAt), when(i.GoneAt)))
+		row := func(never string) []string {
+			cells := []string{i.Purpose, i.ID, i.Algorithm, i.State}
+			for _, at := range []time.Time{i.Created, i.SignsFrom, i.RetiresAt, i.GoneAt} {
+				when := never
+				if !at.IsZero() {
+					when = stamp(at)
+				}
+				cells = append(cells, when)
+			}
+			return visibleRow(cells...)
+		}
+		t.rows = append(t.rows, row("-"))
+		t.sheet = append(t.sheet, row(""))
 		t.values = append(t.values, i)
 	}
 	return t
@@ -95,7 +105,8 @@ func keysRotateCommand() *cobra.Command {
 			"two hours more, so that nothing it signed or sealed dies early. A running server\n" +
 			"is asked to do it and records who asked; without one the key directory is changed\n" +
 			"itself.",
-		Args: cobra.MaximumNArgs(1),
+		Example: "  guestlist keys rotate signing --config guestlist.yaml",
+		Args:    optionalArg,
 	}
 	server.register(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

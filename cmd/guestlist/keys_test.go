@@ -232,7 +232,10 @@ func TestKeysListShowsNoSecret(t *testing.T) {
 		}
 		secrets = append(secrets, file.Keys[0].Key.D+file.Keys[0].Key.K)
 	}
-	for _, format := range []string{"table", "json", "ndjson"} {
+	if sheet, _, _ := output(t, "keys", "list", "--config", s.config, "-o", "csv"); strings.Count(sheet, "Z,,\n") != 3 {
+		t.Errorf("keys list -o csv = %q, want nothing where a key does not end", sheet)
+	}
+	for _, format := range []string{"table", "json", "ndjson", "csv"} {
 		stdout, stderr, exit := output(t, "keys", "list", "--config", s.config, "-o", format)
 		if exit != 0 || strings.Count(stdout, "active") != 3 {
 			t.Errorf("keys list -o %s: exit %d, %q, %s", format, exit, stdout, stderr)

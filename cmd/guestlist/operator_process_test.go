@@ -149,12 +149,15 @@ func TestRevokeInARunningServer(t *testing.T) {
 	if _, _, code := s.client("revoke", "--label", "mcp"); code != exitFindings || !s.active(token) {
 		t.Errorf("revoke without a yes = exit %d, token active %v", code, s.active(token))
 	}
-	s.mustClient("revoked: 1 client and 1 grant ended", "revoke", "--label", "mcp", "--why", "keys leaked", "--yes")
+	s.mustClient("revoked: 1 client and 1 grant ended", "revoke", "--label", "mcp", "--reason", "keys leaked", "--yes")
 	if s.active(token) || s.mustClient("", "list", "-o", "json") != "[]\n" {
 		t.Errorf("the token or the client is still there after revoke")
 	}
 	if next := s.token(alice); !s.active(next) || s.active(token) {
 		t.Errorf("after revoke: old token active %v, new %v, want false, true", s.active(token), s.active(next))
+	}
+	if list, stderr, code := output(t, "audit", "ls", "--config", s.config, "--event", "clients.revoked"); code != 0 || !strings.Contains(list, "done (1 client)") {
+		t.Errorf("audit ls = exit %d, %q, %q, want how many clients ended", code, list, stderr)
 	}
 	if bulk := s.audit("--event", "clients.revoked"); len(bulk) != 1 || bulk[0]["count"] != 1.0 || !strings.Contains(bulk[0]["detail"].(string), "keys leaked") {
 		t.Errorf("clients.revoked = %v, want one with a count and why", bulk)

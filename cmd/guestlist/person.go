@@ -110,10 +110,11 @@ func personAdd() *cobra.Command {
 func personPasswd() *cobra.Command {
 	var people peopleFlags
 	c := &cobra.Command{
-		Use:   "passwd NAME",
-		Short: "Give a person a new password",
-		Long:  "Give a person a new password. Where the person is signed in, they stay so until the session ends.",
-		Args:  oneArg,
+		Use:     "passwd NAME",
+		Short:   "Give a person a new password",
+		Long:    "Give a person a new password. Where the person is signed in, they stay so until the session ends.",
+		Example: "  guestlist person passwd ada --password-stdin --config guestlist.yaml < password",
+		Args:    oneArg,
 	}
 	people.register(c)
 	stdin := passwordFlag(c)
@@ -150,7 +151,11 @@ func personList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the people who may sign in, without their passwords",
-		Args:  noArgs,
+		Long: "List the people of the people file, without their passwords. To change a group or an\n" +
+			"address, to keep somebody out (disabled: true) or to remove somebody, edit that file: a\n" +
+			"running server reads it again.",
+		Example: "  guestlist person list --config guestlist.yaml",
+		Args:    noArgs,
 	}
 	people.register(c)
 	format := outputFlag(c)

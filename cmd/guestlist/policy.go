@@ -28,8 +28,11 @@ func policyCheckCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check DIR",
 		Short: "Load a policy directory as the server does, and list everything that is wrong with it",
-		Long:  "Load a policy directory as the server does. Exit code 0: clean; 1: it does not load; 2: it loads, with warnings or with no policy at all.",
-		Args:  oneArg,
+		Long: "Load a policy directory as the server does. A server's revision covers the maxima of\n" +
+			"its configuration too, so that guestlist status prints another for the same files.\n\n" +
+			"Exit code 0: clean; 1: it does not load; 2: it loads, with warnings or with no policy at all.",
+		Example: "  guestlist policy check guests",
+		Args:    oneArg,
 	}
 	format := outputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -96,6 +99,9 @@ func policyCount(n int) string {
 // directory opens a policy directory.
 func directory(path string) (fs.FS, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no directory %s. Remedy: name the one that holds the .rego files", path)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,9 @@ func policyEvalCommand() *cobra.Command {
 		Long: "Decide about a client identifier URL as the server would, and explain the decision.\n" +
 			"Nothing is fetched: give the document with --document. With --user the user phase is asked too.\n" +
 			"Exit code 0: admitted; 1: the question could not be asked; 2: refused.",
+		Example: "  guestlist policy eval https://agents.example/oauth/client.json --policies guests --document client.json\n" +
+			"  guestlist policy eval https://agents.example/oauth/client.json --config guestlist.yaml --document client.json \\\n" +
+			"      --user ada --groups eng --scope 'mcp:read mcp:write'",
 		Args: oneArg,
 	}
 	format := outputFlag(c)

@@ -32,7 +32,12 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the server",
 		Long: "Run the server from a configuration file, or with --dev from nothing at all:\n" +
-			"everything temporary, on loopback, with a demo client to play an admission with.",
+			"everything temporary, on loopback, with a demo client to play an admission with.\n\n" +
+			"The names of the configuration file are in the README, \"Every name of the\n" +
+			"configuration\"; a name or a value that means nothing is refused with its line.",
+		Example: "  guestlist serve --dev\n" +
+			"  guestlist serve --dev --policies guests\n" +
+			"  guestlist serve --config guestlist.yaml",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if dev.on {

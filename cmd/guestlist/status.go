@@ -17,7 +17,9 @@ func statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Ask a running server how it is, and what is wrong",
 		Long:  "Ask a running server how it is. Exit code 0: nothing is wrong; 1: it could not be asked; 2: something is wrong.",
-		Args:  noArgs,
+		Example: "  guestlist status --config guestlist.yaml\n" +
+			"  guestlist status --socket /run/guestlist/admin.sock -o json",
+		Args: noArgs,
 	}
 	server.register(c)
 	format := outputFlag(c)

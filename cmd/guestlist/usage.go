@@ -9,8 +9,16 @@ import (
 // oneArg wants exactly one argument, and shows the command to whoever forgot
 // it.
 func oneArg(c *cobra.Command, args []string) error {
-	if err := cobra.ExactArgs(1)(c, args); err != nil {
-		return fmt.Errorf("%w. Remedy: write %s", err, c.UseLine())
+	if len(args) != 1 {
+		return fmt.Errorf("%s takes one argument, not %d. Remedy: write %s", c.CommandPath(), len(args), c.UseLine())
+	}
+	return nil
+}
+
+// optionalArg wants one argument at most.
+func optionalArg(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return fmt.Errorf("%s takes one argument at most, not %d. Remedy: write %s", c.CommandPath(), len(args), c.UseLine())
 	}
 	return nil
 }
@@ -18,6 +26,9 @@ func oneArg(c *cobra.Command, args []string) error {
 // noArgs wants none: on a command with commands below it, an argument is a
 // misspelt command.
 func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 && !c.HasSubCommands() {
+		return fmt.Errorf("%s takes flags only, and %.60q is none. Remedy: see %[1]s --help", c.CommandPath(), args[0])
+	}
 	if err := cobra.NoArgs(c, args); err != nil {
 		return fmt.Errorf("%w. Remedy: see %s --help", err, c.CommandPath())
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // TestMisuseNamesARemedy holds what somebody in a hurry gets wrong to an
@@ -23,7 +25,11 @@ func TestMisuseNamesARemedy(t *testing.T) {
 	}{
 		{"command", "bogus", "see guestlist --help", exitError},
 		{"command below", "policy bogus", "see guestlist policy --help", exitError},
-		{"argument", "serve extra", "see guestlist serve --help", exitError},
+		{"argument", "serve extra", "guestlist serve takes flags only, and \"extra\" is none. Remedy: see guestlist serve --help", exitError},
+		{"argument in place of a flag", "client block agents.example", "\"agents.example\" is none. Remedy: see guestlist client block --help", exitError},
+		{"two arguments", "client show https://a.example/a https://b.example/b", "takes one argument, not 2. Remedy: write guestlist client show URL", exitError},
+		{"two purposes", "keys rotate signing sealing", "takes one argument at most, not 2. Remedy: write guestlist keys rotate", exitError},
+		{"policy directory that is not there", "policy check " + filepath.Join(empty, "none"), "Remedy: name the one that holds the .rego files", exitError},
 		{"flag", "policy check --bogus", "see guestlist policy check --help", exitError},
 		{"help for what is not there", "help bogus", `unknown command "bogus"`, exitError},
 		{"help for what is not there below", "help policy bogus", "see guestlist policy --help", exitError},
@@ -60,4 +66,21 @@ func TestHelpNamesTheCommand(t *testing.T) {
 			t.Errorf("guestlist %s = exit %d, %q, %q, want %q", args, code, stdout, stderr, want)
 		}
 	}
+}
+
+// TestCommandsHaveExamples: whoever is in a hurry reads the example first.
+func TestCommandsHaveExamples(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		for _, below := range c.Commands() {
+			walk(below)
+		}
+		if c.HasSubCommands() || c.Name() == "help" || c.Name() == "version" {
+			return
+		}
+		if !strings.HasPrefix(c.Example, "  "+c.CommandPath()) && !strings.Contains(c.Example, "\n  "+c.CommandPath()) {
+			t.Errorf("%s --help has the examples %q, want one of the command", c.CommandPath(), c.Example)
+		}
+	}
+	walk(newRoot())
 }

@@ -199,7 +199,7 @@ func TestQuestionsWithoutAnswer(t *testing.T) {
 		{"limit", "audit ls --limit 0 --socket " + socket, "--limit"},
 		{"limit of the server", "audit ls --limit 1001 --socket " + socket, "1 to 1000"},
 		{"unknown command", "audit whose", "whose"},
-		{"no id", "audit why --socket " + socket, "1 arg"},
+		{"no id", "audit why --socket " + socket, "one argument"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			out, errs, code := ask(strings.Fields(test.args)...)

@@ -35,7 +35,7 @@ func (f *blockFlags) block(c *cobra.Command) (broker.Block, admin.ClientFilter, 
 		}
 	}
 	if len(found) != 1 {
-		return broker.Block{}, admin.ClientFilter{}, fmt.Errorf("%s needs exactly one of --url, --host, --domain and --document. Remedy: see %[1]s --help", c.CommandPath())
+		return broker.Block{}, admin.ClientFilter{}, fmt.Errorf("exactly one of --url, --host, --domain and --document is wanted. Remedy: see %s --help", c.CommandPath())
 	}
 	return found[0], admin.ClientFilter{URL: f.url, Host: f.host, Domain: f.domain, Document: f.document}, nil
 }

@@ -36,7 +36,7 @@ func clientRevokeCommand(server *serverFlags) *cobra.Command {
 	fl.BoolVar(&yes, "yes", false, "do not ask")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if f == (admin.ClientFilter{}) {
-			return fmt.Errorf("%s needs at least one of --url, --host, --domain, --policy and --label. Remedy: see %[1]s --help", c.CommandPath())
+			return fmt.Errorf("at least one of --url, --host, --domain, --policy and --label is wanted. Remedy: see %s --help", c.CommandPath())
 		}
 		api, err := server.client()
 		if err != nil {

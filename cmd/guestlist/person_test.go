@@ -89,7 +89,7 @@ func TestPersonRefuses(t *testing.T) {
 		{"short password of newlines", "1234567\n", []string{"add", "ada", "--password-stdin", "--file", people}, "fewer than 8"},
 		{"endless password", strings.Repeat("x", 1<<20), []string{"add", "ada", "--password-stdin", "--file", people}, "1024"},
 		{"bad name", "secret secret", []string{"add", "a da", "--password-stdin", "--file", people}, "username"},
-		{"no name", "secret secret", []string{"add", "--password-stdin", "--file", people}, "accepts 1 arg"},
+		{"no name", "secret secret", []string{"add", "--password-stdin", "--file", people}, "one argument is wanted"},
 		{"unknown person", "secret secret", []string{"passwd", "eve", "--password-stdin", "--file", people}, "nobody is called"},
 		{"unknown format", "", []string{"list", "--file", people, "-o", "xml"}, `output format "xml"`},
 		{"unknown command", "", []string{"remove", "ada"}, "remove"},

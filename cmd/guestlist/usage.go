@@ -10,7 +10,7 @@ import (
 // it.
 func oneArg(c *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return fmt.Errorf("%s takes one argument, not %d. Remedy: write %s", c.CommandPath(), len(args), c.UseLine())
+		return fmt.Errorf("one argument is wanted, not %d. Remedy: write %s", len(args), c.UseLine())
 	}
 	return nil
 }
@@ -18,7 +18,7 @@ func oneArg(c *cobra.Command, args []string) error {
 // optionalArg wants one argument at most.
 func optionalArg(c *cobra.Command, args []string) error {
 	if len(args) > 1 {
-		return fmt.Errorf("%s takes one argument at most, not %d. Remedy: write %s", c.CommandPath(), len(args), c.UseLine())
+		return fmt.Errorf("one argument at most is wanted, not %d. Remedy: write %s", len(args), c.UseLine())
 	}
 	return nil
 }
@@ -27,7 +27,7 @@ func optionalArg(c *cobra.Command, args []string) error {
 // misspelt command.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 && !c.HasSubCommands() {
-		return fmt.Errorf("%s takes flags only, and %.60q is none. Remedy: see %[1]s --help", c.CommandPath(), args[0])
+		return fmt.Errorf("only flags are wanted, not %.60q. Remedy: see %s --help", args[0], c.CommandPath())
 	}
 	if err := cobra.NoArgs(c, args); err != nil {
 		return fmt.Errorf("%w. Remedy: see %s --help", err, c.CommandPath())

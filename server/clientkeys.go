@@ -12,18 +12,19 @@ import (
 )
 
 // mayFetch says whether keys may be fetched for the client of a grant: not for
-// one that has ended, is blocked, or that policy keeps out.
+// one that has ended, is blocked, or that policy keeps out. What policy has shut
+// since the grant was made is shut.
 func (s *Server) mayFetch(ctx context.Context, v *visit) grants.MayFetch {
-	return func(u store.Unit, g store.Grant) error {
+	return func(u store.Unit, g store.Grant) (broker.NetworkSettings, error) {
 		req, err := aliveRequest(v, g)
 		if err != nil {
-			return err
+			return broker.NetworkSettings{}, err
 		}
-		endGrant, err := s.cfg.Broker.Standing(ctx, u, req)
+		way, endGrant, err := s.cfg.Broker.Standing(ctx, u, req)
 		if endGrant {
 			s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, "grant.ended", unnamedWhy)
 		}
-		return err
+		return way, err
 	}
 }
 

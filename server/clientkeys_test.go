@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -466,5 +468,35 @@ func TestCU06ManyClientsOneSet(t *testing.T) {
 		if p := post(t, s, keyedRefresh(all[client], client, a), nil); p.Status == http.StatusOK || s.Docs.Hits(foreign) != none {
 			t.Errorf("%s: status %d, %d fetches for what no key makes good", name, p.Status, s.Docs.Hits(foreign)-none)
 		}
+	}
+}
+
+// privateNames answers every name with one private address.
+type privateNames struct{}
+
+func (privateNames) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return []netip.Addr{netip.MustParseAddr("10.1.2.3")}, nil
+}
+
+// TestG18KeysByTheNetworkInForce is G-18, CU-08: a private range that policy
+// has shut since is shut for the keys of grants that were made before.
+func TestG18KeysByTheNetworkInForce(t *testing.T) {
+	t.Parallel()
+	const inside = "https://keys.example.net/jwks.json"
+	open := keyedPolicy(`"jwks": {"same_origin": false}, "network": {"allow_cidrs": ["10.1.0.0/16"]}`)
+	shut := keyedPolicy(`"jwks": {"same_origin": false}`)
+	s := servertest.New(t, servertest.Options{Policy: open, Resolver: privateNames{}, Timeout: 200 * time.Millisecond})
+	s.Docs.Publish(client, keyedDocument(map[string]any{"jwks_uri": inside}))
+	k := servertest.NewClientKey(t, "ES256", "k")
+	p := s.Browser().Play(s.Request(client, nil))
+	if err := s.Activate(shut); err != nil {
+		t.Fatal(err)
+	}
+	if status, answer, _ := s.Token(s.Exchange(client, p, s.Asserted(k, client))); status != http.StatusUnauthorized {
+		t.Fatalf("token: %d %v\n%s", status, answer, brief(p))
+	}
+	refused := s.Records(store.RecordQuery{Reason: string(broker.ReasonClientAuthFailed)})
+	if len(refused) != 1 || !strings.Contains(refused[0].Detail, "not a global unicast address") {
+		t.Errorf("records %+v, want the address refused before it is dialled", refused)
 	}
 }

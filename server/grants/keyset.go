@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,7 +42,8 @@ type keySets struct {
 	sets map[keySetName]*keySet
 }
 
-// keySetName is what a fetch depends on.
+// keySetName keeps apart what is fetched apart: by the settings of the grant, so
+// that a host that one client reaches and another does not has two places.
 type keySetName struct {
 	uri       string
 	allowPort bool
@@ -51,20 +51,20 @@ type keySetName struct {
 	proxy     string // of settings.network
 }
 
-// limits are the bounds of its fetch.
-func (n keySetName) limits() fetch.Limits {
+// limits are the bounds of its fetch, by the way that is open now.
+func (n keySetName) limits(way broker.NetworkSettings) fetch.Limits {
 	lim := fetch.JWKSLimits()
 	lim.AllowPort = n.allowPort
-	lim.Network = broker.NetworkSettings{AllowCIDRs: strings.Fields(n.cidrs), EgressProxy: n.proxy}.Fetch()
+	lim.Network = way.Fetch()
 	return lim
 }
 
 // keysWanted asks for a key set.
 type keysWanted struct {
 	keySetName
-	unless time.Time     // a set fetched then did not do: a newer one, once it is a minute old; zero: any
-	stale  time.Duration // how long behind its freshness a set does while its host is in transient trouble
-	may    func() error  // asked before a fetch; its error is this caller's alone
+	unless time.Time                              // a set fetched then did not do: a newer one, once it is a minute old; zero: any
+	stale  time.Duration                          // how long behind its freshness a set does while its host is in transient trouble
+	may    func() (broker.NetworkSettings, error) // asked before a fetch for the way to it; its error is this caller's alone
 }
 
 // fetchedKeys is a key set that does.
@@ -101,10 +101,11 @@ func (k *keySets) get(ctx context.Context, w keysWanted) (fetchedKeys, error) {
 		return s.keys, nil
 	}
 	if s.err == nil || !now.Before(s.failedAt.Add(failureKept)) {
-		if err := w.may(); err != nil {
+		way, err := w.may()
+		if err != nil {
 			return fetchedKeys{}, err
 		}
-		s.failedAt, s.err = now, k.bring(ctx, w.keySetName, s)
+		s.failedAt, s.err = now, k.bring(ctx, w.keySetName, way, s)
 	}
 	if s.err == nil || !newer && s.keys.jwks != nil && now.Before(s.freshUntil.Add(w.stale)) {
 		return s.keys, nil
@@ -114,12 +115,12 @@ func (k *keySets) get(ctx context.Context, w keysWanted) (fetchedKeys, error) {
 
 // bring fetches one set. The caller that leaves does not end the fetch: others
 // may wait for it.
-func (k *keySets) bring(ctx context.Context, name keySetName, s *keySet) error {
+func (k *keySets) bring(ctx context.Context, name keySetName, way broker.NetworkSettings, s *keySet) error {
 	uri, err := cimd.Parse(name.uri)
 	if err != nil {
 		return fmt.Errorf("jwks_uri: %w", err)
 	}
-	got, err := k.fetch.JWKS(context.WithoutCancel(ctx), uri, name.limits())
+	got, err := k.fetch.JWKS(context.WithoutCancel(ctx), uri, name.limits(way))
 	if fe := (*fetch.Error)(nil); errors.As(err, &fe) && fe.Transient {
 		return fmt.Errorf("fetch keys: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"guestlist/broker"
 	"guestlist/broker/cimd"
 	"guestlist/broker/fetch"
 )
@@ -43,13 +44,14 @@ func newHosts() (*hosts, *keySets) {
 
 // want asks for the keys of a URL, for a client that may have them fetched.
 func want(uri string) keysWanted {
-	return keysWanted{keySetName: keySetName{uri: uri}, stale: time.Hour, may: func() error { return nil }}
+	return keysWanted{keySetName: keySetName{uri: uri}, stale: time.Hour, may: func() (broker.NetworkSettings, error) { return broker.NetworkSettings{}, nil }}
 }
 
-// TestKeySetLimits is G-18 for keys: what the settings of a grant open for its
-// client is open for the client's keys, and makes another fetch of them.
+// TestKeySetLimits is G-18 for keys: what settings open for a client now is open
+// for its keys, and nothing that only its grant's settings say.
 func TestKeySetLimits(t *testing.T) {
-	lim := keySetName{cidrs: "10.1.0.0/16 fd12::/32", proxy: "http://proxy.example.com:3128", allowPort: true}.limits()
+	way := broker.NetworkSettings{AllowCIDRs: []string{"10.1.0.0/16", "fd12::/32"}, EgressProxy: "http://proxy.example.com:3128"}
+	lim := keySetName{allowPort: true}.limits(way)
 	want := fetch.JWKSLimits()
 	want.AllowPort = true
 	want.Network = fetch.Network{
@@ -59,7 +61,7 @@ func TestKeySetLimits(t *testing.T) {
 	if !reflect.DeepEqual(lim, want) {
 		t.Errorf("limits() = %+v, want %+v", lim, want)
 	}
-	if lim := (keySetName{}).limits(); !reflect.DeepEqual(lim, fetch.JWKSLimits()) {
+	if lim := (keySetName{cidrs: "10.1.0.0/16"}).limits(broker.NetworkSettings{}); !reflect.DeepEqual(lim, fetch.JWKSLimits()) {
 		t.Errorf("limits() = %+v, want %+v", lim, fetch.JWKSLimits())
 	}
 }
@@ -171,7 +173,7 @@ func TestKeySetsAskFirst(t *testing.T) {
 	h, k := newHosts()
 	not := errors.New("not this one")
 	w := want("https://c.example.com/jwks")
-	w.may = func() error { return not }
+	w.may = func() (broker.NetworkSettings, error) { return broker.NetworkSettings{}, not }
 	if _, err := k.get(t.Context(), w); !errors.Is(err, not) || h.hits != 0 {
 		t.Errorf("get = %v after %d fetches, want the caller's own refusal and none", err, h.hits)
 	}

@@ -28,9 +28,9 @@ type Proof struct {
 }
 
 // MayFetch says why no keys are to be fetched for the client of a grant; nil:
-// they may. It may stage what it finds over. It is asked right before a fetch
-// and only then.
-type MayFetch func(u store.Unit, g store.Grant) error
+// they may, by the way that is open now. It may stage what it finds over. It is
+// asked right before a fetch and only then.
+type MayFetch func(u store.Unit, g store.Grant) (broker.NetworkSettings, error)
 
 // prove checks the client assertion of a caller who presented something of
 // grant g, on the terms that g was made on, and stages that its jti is spent:
@@ -65,9 +65,11 @@ func (e *Engine) prove(ctx context.Context, u store.Unit, may MayFetch, g store.
 		return Proof{}, err
 	}
 	if may == nil {
-		may = func(store.Unit, store.Grant) error { return errors.New("nobody said that keys may be fetched") }
+		may = func(store.Unit, store.Grant) (broker.NetworkSettings, error) {
+			return broker.NetworkSettings{}, errors.New("nobody said that keys may be fetched")
+		}
 	}
-	p := proving{e: e, client: client, set: set, auth: auth, may: func() error { return may(u, g) }}
+	p := proving{e: e, client: client, set: set, auth: auth, may: func() (broker.NetworkSettings, error) { return may(u, g) }}
 	said, err := p.authentic(ctx)
 	if refused := (*broker.Error)(nil); errors.As(err, &refused) {
 		return Proof{}, refused
@@ -99,8 +101,8 @@ type proving struct {
 	client broker.Client
 	set    broker.Settings // of the grant
 	auth   ClientAuth
-	may    func() error // asked before a fetch
-	proof  Proof        // what came of it
+	may    func() (broker.NetworkSettings, error) // asked before a fetch
+	proof  Proof                                  // what came of it
 }
 
 // authentic checks everything about an assertion but the use of its jti:

@@ -125,6 +125,23 @@ func (c *call) stored(profile cimd.Profile) (cimd.Parsed, error) {
 	return p, err
 }
 
+// Listed is the document in force, less what its host has taken away in one
+// that waits. The error says that what waits cannot be read.
+func (c Client) Listed() (cimd.Document, error) {
+	if c.Pending == nil {
+		return c.Document, nil
+	}
+	id, err := cimd.Parse(c.ID)
+	if err != nil {
+		return cimd.Document{}, fromCIMD(err)
+	}
+	waiting, err := cimd.ParseDocument(c.Pending.Published, id, cimd.ProfileCIMD)
+	if err != nil {
+		return cimd.Document{}, fromCIMD(err)
+	}
+	return within(c.Document, waiting.Document), nil
+}
+
 // within is a document less what another one does not list: redirect URIs,
 // grant and response types, scope.
 func within(d, bound cimd.Document) cimd.Document {

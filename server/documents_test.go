@@ -343,3 +343,32 @@ func TestSN07NotCached(t *testing.T) {
 	s.Clock.Advance(30 * time.Second)
 	codePage(t, s, s.Browser(), nil)
 }
+
+// TestG08IntrospectionOfWhatWaits is G-08, design §9: a redirect URI that the
+// host has taken away is gone for introspection as it is for refreshes, also
+// where the rest of the change waits for an operator.
+func TestG08IntrospectionOfWhatWaits(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.Options{Policy: onChange("reapprove")})
+	doc := maps.Clone(refreshing)
+	doc["redirect_uris"] = []string{redirectURI, docHost + "/cb"}
+	s.Docs.Publish(client, doc)
+	tokens := signedIn(t, s)
+	s.Clock.Advance(90 * time.Minute) // the next flow fetches
+	status, tokens := refresh(s, tokens["refresh_token"], nil)
+	if status != http.StatusOK {
+		t.Fatalf("refresh: %d %v", status, tokens)
+	}
+	doc["redirect_uris"] = []string{docHost + "/cb", docHost + "/new"}
+	s.Docs.Publish(client, doc)
+	s.Browser().Authorize(s.Request(client, nil))
+	if stored(t, s).Pending == nil {
+		t.Fatal("the changed document does not wait")
+	}
+	if status, answer := refresh(s, tokens["refresh_token"], nil); status != http.StatusBadRequest {
+		t.Errorf("refresh: %d %v, want 400", status, answer)
+	}
+	if _, got, _ := introspect(t, s, "Example MCP server", servertest.Secret, tokens["access_token"]); got["active"] != false {
+		t.Errorf("introspection: %v, want inactive", got)
+	}
+}

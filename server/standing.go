@@ -45,7 +45,11 @@ func documentStands(ctx context.Context, u store.Unit, g store.Grant, settings s
 	if err != nil {
 		return false, &broker.Error{Reason: broker.ReasonStoreUnavailable, Err: err}
 	}
+	doc, err := client.Listed()
+	if err != nil {
+		return false, err
+	}
 	word := onChange(client, settings)
 	keys := g.AuthMethod == "none" || client.KeysStand(g.CreatedAt, word) == nil
-	return found && client.Acts(word) && restsOn(g, client.Document, word) == nil && keys, nil
+	return found && client.Acts(word) && restsOn(g, doc, word) == nil && keys, nil
 }

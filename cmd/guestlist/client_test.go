@@ -161,6 +161,8 @@ func TestCellsOfSheetsAreText(t *testing.T) {
 		"Agent":        "Agent",
 		"":             "",
 		"=1+1":         "'=1+1",
+		"＝1＋1":         "'＝1＋1",
+		"＠SUM(1)":      "'＠SUM(1)",
 		"+1":           "'+1",
 		"-1":           "'-1",
 		"@SUM(A1)":     "'@SUM(A1)",

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -84,7 +85,7 @@ func (t table) printCSV(w io.Writer) error {
 // begins like a formula.
 func inert(cell string) string {
 	safe := visible(cell)
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+	if first, _ := utf8.DecodeRuneInString(cell); cell != "" && strings.ContainsRune("=+-@\t\r＝＋－＠", first) {
 		return "'" + safe
 	}
 	return safe

@@ -56,6 +56,9 @@ func documentBlock(sha256 string) blockKey {
 func (b Block) checked() (Block, error) {
 	switch b.Kind {
 	case BlockURL:
+		if !cimd.LooksLikeURL(b.Value) {
+			return b, Refuse(ReasonRequestInvalid, "block a URL: %.300q is none. Remedy: write the client identifier, https:// included; a registered client with another name ends in the configuration", b.Value)
+		}
 		if _, err := cimd.Parse(b.Value); err != nil {
 			return b, &Error{Reason: ReasonRequestInvalid, Err: fmt.Errorf("block a URL: %w", err)}
 		}

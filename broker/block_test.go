@@ -210,6 +210,9 @@ func TestBlockValuesAreCheckedAndCanonical(t *testing.T) {
 			if broker.ReasonOf(err) != broker.ReasonRequestInvalid || !u.Empty() {
 				t.Errorf("Block(%s %q) = %v, want it refused", test.kind, test.value, err)
 			}
+			if test.kind == broker.BlockURL && !strings.HasPrefix(test.value, "http") && !strings.Contains(err.Error(), "ends in the configuration") {
+				t.Errorf("Block(%s %q) = %v, want what to do with a name", test.kind, test.value, err)
+			}
 			continue
 		}
 		if err != nil || u.commit(t.Context()) != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -22,9 +23,20 @@ func (f *serverFlags) register(c *cobra.Command) {
 	c.PersistentFlags().StringVar(&f.socket, "socket", "", "admin socket of the server, instead of its configuration file")
 }
 
-// client finds the server: the admin.socket of --config, else --socket, else
-// the admin.socket of GUESTLIST_CONFIG.
+// one refuses two places to look for the server.
+func (f *serverFlags) one() error {
+	if f.config != "" && f.socket != "" {
+		return errors.New("--config and --socket may name two servers. Remedy: leave one of them out")
+	}
+	return nil
+}
+
+// client finds the server: --socket, or the admin.socket of --config, else of
+// GUESTLIST_CONFIG.
 func (f *serverFlags) client() (*admin.Client, error) {
+	if err := f.one(); err != nil {
+		return nil, err
+	}
 	if f.config == "" && f.socket != "" {
 		return admin.NewClient(f.socket), nil
 	}

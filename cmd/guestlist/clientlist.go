@@ -16,10 +16,10 @@ func clientListCommand(server *serverFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the clients that were admitted or pinned",
-		Long: "List the clients that were admitted, and those that an operator pinned. With several\n" +
-			"filters all must fit. STATE is the first that applies of blocked, expired, withdrawn,\n" +
-			"pending (a changed document waits for approval), live and pinned (pinned, and nobody\n" +
-			"came with it yet).\n\n" +
+		Long: "List the clients that were admitted, and those that an operator pinned; a client of the\n" +
+			"configuration is among them once it came. With several filters all must fit. STATE is\n" +
+			"the first that applies of blocked, expired, withdrawn, pending (a changed document\n" +
+			"waits for approval), live and pinned (pinned, and nobody came with it yet).\n\n" +
 			"csv is for spreadsheets: text that would run as a formula begins with an apostrophe.",
 		Example: "  guestlist client list --label mcp -o csv\n" +
 			"  guestlist client list --state pending",

@@ -127,7 +127,10 @@ func keysRotateCommand() *cobra.Command {
 // rotateKeys asks the running server, or changes the key directory when none
 // runs and says so. Any other trouble with the server is an error: it may run.
 func rotateKeys(ctx context.Context, server *serverFlags, purpose string, stderr io.Writer) error {
-	if server.config == "" && server.socket != "" {
+	if err := server.one(); err != nil {
+		return err
+	}
+	if server.socket != "" {
 		return admin.NewClient(server.socket).Rotate(ctx, purpose)
 	}
 	path, err := findConfig(server.config)

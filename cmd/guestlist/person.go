@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 
@@ -167,6 +169,9 @@ func personList() *cobra.Command {
 		entries, err := signin.List(file)
 		if err != nil {
 			return err
+		}
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			fmt.Fprintf(c.ErrOrStderr(), "guestlist: there is no file %s yet; guestlist person add makes it\n", file)
 		}
 		t := table{columns: []string{"USERNAME", "FULL NAME", "EMAIL", "GROUPS", "DISABLED"}}
 		for _, e := range entries {

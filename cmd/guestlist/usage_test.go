@@ -28,6 +28,8 @@ func TestMisuseNamesARemedy(t *testing.T) {
 		{"argument", "serve extra", "only flags are wanted, not \"extra\". Remedy: see guestlist serve --help", exitError},
 		{"argument in place of a flag", "client block agents.example", "not \"agents.example\". Remedy: see guestlist client block --help", exitError},
 		{"two arguments", "client show https://a.example/a https://b.example/b", "one argument is wanted, not 2. Remedy: write guestlist client show URL", exitError},
+		{"two servers", "client list --config a.yaml --socket b.sock", "may name two servers. Remedy: leave one of them out", exitError},
+		{"two servers to rotate", "keys rotate --config a.yaml --socket b.sock", "may name two servers. Remedy: leave one of them out", exitError},
 		{"two purposes", "keys rotate signing sealing", "one argument at most is wanted, not 2. Remedy: write guestlist keys rotate", exitError},
 		{"policy directory that is not there", "policy check " + filepath.Join(empty, "none"), "Remedy: name the one that holds the .rego files", exitError},
 		{"flag", "policy check --bogus", "see guestlist policy check --help", exitError},

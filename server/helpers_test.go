@@ -104,7 +104,8 @@ func send(t *testing.T, method, to, body string, header http.Header) servertest.
 	if host := header.Get("Host"); host != "" {
 		r.Host = host
 	}
-	resp, err := http.DefaultTransport.RoundTrip(r)
+	// Not the default one: the server of any other test closes its connections.
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}

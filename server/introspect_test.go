@@ -28,7 +28,7 @@ func introspect(t *testing.T, s *servertest.Server, name, secret string, token a
 	if name != "" {
 		r.SetBasicAuth(name, secret)
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := s.Client().Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestRS256WhereAResourceAsks(t *testing.T) {
 	if err != nil || !strings.Contains(string(head), `"alg":"RS256"`) || !strings.Contains(string(head), `"typ":"at+jwt"`) {
 		t.Errorf("header %s (%v), want RS256 and at+jwt", head, err)
 	}
-	resp, err := http.Get(s.Issuer + "/jwks")
+	resp, err := s.Client().Get(s.Issuer + "/jwks")
 	check(t, err)
 	defer resp.Body.Close()
 	var set struct {

@@ -39,7 +39,7 @@ func refresh(s *servertest.Server, token any, changes url.Values) (int, map[stri
 // revoke gives a token back.
 func revoke(t *testing.T, s *servertest.Server, token any) int {
 	t.Helper()
-	resp, err := http.PostForm(s.Issuer+"/revoke", url.Values{"client_id": {client}, "token": {token.(string)}})
+	resp, err := s.Client().PostForm(s.Issuer+"/revoke", url.Values{"client_id": {client}, "token": {token.(string)}})
 	if err != nil {
 		t.Fatal(err)
 	}

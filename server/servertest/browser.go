@@ -41,12 +41,17 @@ type Page struct {
 	URL      string
 }
 
+// Client returns a client of this server's own: the connections of the default
+// one are closed whenever the server of another test ends.
+func (s *Server) Client() *http.Client { return s.web.Client() }
+
 // Browser returns a new browser.
 func (s *Server) Browser() *Browser {
 	jar, err := cookiejar.New(nil)
 	check(s.t, err)
 	return &Browser{t: s.t, server: s, client: &http.Client{
-		Jar: jar,
+		Jar:       jar,
+		Transport: s.Client().Transport,
 		CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 			if !strings.HasPrefix(r.URL.String(), s.Issuer) {
 				return http.ErrUseLastResponse
@@ -220,7 +225,7 @@ func (p Page) Param(name string) string {
 // Token sends a token request and decodes the answer.
 func (s *Server) Token(form url.Values) (status int, answer map[string]any, header http.Header) {
 	s.t.Helper()
-	resp, err := http.Post(s.Issuer+"/token", "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
+	resp, err := s.Client().Post(s.Issuer+"/token", "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
 	check(s.t, err)
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {

@@ -90,6 +90,7 @@ func reads(s *bolt.Store) map[string]func() error {
 func TestFlippedByte(t *testing.T) {
 	for name := range reads(nil) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			path := furnished(t)
 			whole := read(t, path)
 			var key, value []byte
@@ -102,7 +103,7 @@ func TestFlippedByte(t *testing.T) {
 				t.Fatal("the row is not in the file")
 			}
 			// Every eighth byte of long values: opening takes its time.
-			for i := 0; i < len(value); i += 1 + len(value)/20 {
+			for i := 0; i < len(value); i += 1 + len(value)/few(20) {
 				spoilt := bytes.Clone(value)
 				spoilt[i] ^= 1 << (i % 8)
 				raw := bytes.ReplaceAll(whole, append(bytes.Clone(key), value...), append(bytes.Clone(key), spoilt...))
@@ -116,6 +117,15 @@ func TestFlippedByte(t *testing.T) {
 			}
 		})
 	}
+}
+
+// few is n, or a fifth of it where the race detector makes everything slow:
+// these rounds have one goroutine.
+func few(n int) int {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
 }
 
 // TestKeyInError proves that an error shows a key escaped and bounded.
@@ -186,7 +196,7 @@ func TestNoise(t *testing.T) {
 	whole := read(t, path)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	opened := 0
-	for range 150 {
+	for range few(150) {
 		raw := bytes.Clone(whole)
 		for range 1 + rnd.IntN(4) {
 			raw[2*4096+rnd.IntN(len(raw)-2*4096)] = byte(rnd.Uint32())

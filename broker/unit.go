@@ -26,8 +26,8 @@ type Unit interface {
 	CreateClient(c Client)
 	// UpdateClient replaces the row of the same incarnation. The commit
 	// fails with ErrConflict when that incarnation is gone, holds a document
-	// that was fetched later, or has other keys than when the unit read the
-	// row. An expiry that moved forward since then is kept.
+	// that was fetched later, or has other keys, another document in force or
+	// another one that waits than when the unit read the row. An expiry that moved forward since then is kept.
 	UpdateClient(c Client)
 	// MoveKeys stores the Keys, PendingKeys and KeysChangedAt of c in the row
 	// of the same incarnation, and nothing else of c. The commit fails with

@@ -26,7 +26,8 @@
 //
 // Keys that another unit moved after the unit read the client, by UpdateClient
 // or MoveKeys, make the unit's own UpdateClient and MoveKeys lose: neither
-// undoes what the other stored. A busy client, whose row is extended and
+// undoes what the other stored. A document that came into force or to wait
+// meanwhile makes UpdateClient lose as well. A busy client, whose row is extended and
 // fetched anew all the time, does not make MoveKeys lose.
 //
 // A grant's end is the end of its token family, by the grant's row alone: who

@@ -146,6 +146,7 @@ func (u *unit) UpdateClient(c broker.Client) {
 	read, known := u.read[c.ID]
 	check := notOlder(c)
 	u.require(u.keysStand(c.ID))
+	u.require(u.documentStands(c.ID))
 	u.stage(check, func(t *txn) error {
 		// Once more: the same unit may have ended it.
 		if err := check(t); err != nil {

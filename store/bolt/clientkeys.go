@@ -44,3 +44,32 @@ func (u *unit) keysStand(id string) func(*txn) error {
 		return nil
 	}
 }
+
+// documentStands is the precondition that the document in force, and the one
+// that waits, are those that this unit read: what an operator approved is not
+// undone by a fetch that began before. It holds as keysStand does.
+func (u *unit) documentStands(id string) func(*txn) error {
+	read, known := u.read[id]
+	return func(t *txn) error {
+		if !known {
+			return nil
+		}
+		now, ok, err := load[clientRow](t.view, clientBucket, []byte(id))
+		if err != nil || !ok {
+			return err
+		}
+		sum := fullSum(now.Client.DocumentSHA256, now.Published)
+		if sum != read.DocumentSHA256 || waiting(now.Client) != waiting(read) {
+			return conflict("the document of client %s moved meanwhile", quoted(id))
+		}
+		return nil
+	}
+}
+
+// waiting is the digest of the document that waits; empty: none.
+func waiting(c broker.Client) string {
+	if c.Pending == nil {
+		return ""
+	}
+	return c.Pending.SHA256
+}

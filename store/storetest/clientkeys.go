@@ -82,6 +82,39 @@ func clientKeys(e *env) {
 	e.want("keys of another incarnation", broker.ErrConflict, move)
 }
 
+// clientApproved: a document that was put in force, or that came to wait, after
+// a unit read the row is not undone by what the unit fetched.
+func clientApproved(e *env) {
+	waits := newClient(clientID, 1)
+	waits.Pending = &broker.Pending{Published: []byte("{}"), SHA256: "bb", SeenAt: moment(0), Changes: []string{"redirect_added"}}
+	approved := newClient(clientID, 1)
+	approved.DocumentSHA256 = "bb"
+	for _, test := range []struct {
+		name          string
+		from, between broker.Client
+	}{
+		{"approved meanwhile", waits, approved},
+		{"waits meanwhile", newClient(clientID, 1), waits},
+	} {
+		e.must(func(u store.Unit) { u.CreateClient(test.from) })
+		u := e.s.Begin()
+		c, _, err := u.Client(context.Background(), clientID)
+		if err != nil {
+			e.Fatal(err)
+		}
+		e.must(func(u store.Unit) { u.UpdateClient(test.between) })
+		c.FetchedAt = moment(time.Hour)
+		u.UpdateClient(c)
+		if err := e.s.Commit(context.Background(), u); !errors.Is(err, broker.ErrConflict) {
+			e.Errorf("%s: Commit() = %v, want a conflict", test.name, err)
+		}
+		if got, _ := e.client(clientID); got.DocumentSHA256 != test.between.DocumentSHA256 || !reflect.DeepEqual(got.Pending, test.between.Pending) {
+			e.Errorf("%s: document %s, pending %+v", test.name, got.DocumentSHA256, got.Pending)
+		}
+		e.must(func(u store.Unit) { u.EndClient(clientID, 1, moment(0), "gone") })
+	}
+}
+
 func clientKeysRace(e *env) {
 	e.must(func(u store.Unit) { u.CreateClient(newClient(clientID, 1)) })
 	units := make([]store.Unit, 20)

@@ -62,6 +62,7 @@ func suite() []conformance {
 		{"client rows: extension is a maximum", clientExtended},
 		{"client rows: an update does not undo an extension", clientUpdateExtended},
 		{"client rows: keys move alone and are not undone (G-09)", clientKeys},
+		{"client rows: an approval is not undone by a slow fetch (SN-22)", clientApproved},
 		{"client rows: 20 movers of a client's keys (G-09)", clientKeysRace},
 		{"epoch and revision", epoch},
 		{"epoch: a conflict is run again", epochRerun},

@@ -2,6 +2,9 @@ package broker
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -20,16 +23,42 @@ type Approved struct {
 	Keys         bool         `json:"keys"`    // keys behind jwks_uri that waited are accepted
 }
 
+// Waits names by one digest all of a client that waits for an operator: a
+// document by its SHA-256, keys that wait together with the document that will
+// then be in force, and, where nothing else waits, the one in force for keys
+// whose change stopped older grants. Empty: nothing waits.
+func (c Client) Waits() string {
+	document := c.DocumentSHA256
+	if c.Pending != nil {
+		document = c.Pending.SHA256
+	}
+	switch {
+	case len(c.PendingKeys) > 0:
+		b, err := json.Marshal([]any{document, c.PendingKeys})
+		if err != nil {
+			panic("broker: strings cannot be written: " + err.Error())
+		}
+		sum := sha256.Sum256(b)
+		return hex.EncodeToString(sum[:])
+	case c.Pending != nil || !c.KeysChangedAt.IsZero():
+		return document
+	}
+	return ""
+}
+
 // Approve puts in force what waits for an operator: the changed document of a
-// client or of a pin, and keys that were replaced without continuity, also
-// those whose change stopped older grants. sha256 names the document that the
-// operator saw; empty means whatever waits. The record document.approved names
-// the actor. Nothing is fetched, and policy is asked at the next flow.
+// client or of a pin, and keys that were replaced without continuity. Where
+// only keys wait, grants that such a change stopped go on again; a document
+// that is approved stops none, and lets none go on that was stopped before.
+// digest is Waits, or the digest of the document that waits beside a pin, as
+// the operator saw it; empty means whatever waits. The record
+// document.approved names the actor. Nothing is fetched, and policy is asked
+// at the next flow.
 //
 // Errors are *Error and mean that nothing may be committed:
 // ReasonClientIDUnknown, ReasonNothingWaits, and ReasonDocumentChanged where
-// another document waits than the one named.
-func (b *Broker) Approve(ctx context.Context, u Unit, actor, clientID, sha256 string) (Approved, error) {
+// something else waits than what is named.
+func (b *Broker) Approve(ctx context.Context, u Unit, actor, clientID, digest string) (Approved, error) {
 	c := b.asking(ctx, u, actor, clientID)
 	if err := c.enter(); err != nil {
 		return Approved{}, err
@@ -40,31 +69,31 @@ func (b *Broker) Approve(ctx context.Context, u Unit, actor, clientID, sha256 st
 	case err != nil:
 		return Approved{}, &Error{Reason: ReasonStoreUnavailable, Err: err}
 	case pinned:
-		return c.approvePin(pin, sha256)
+		return c.approvePin(pin, digest)
 	case !found || row.Expired(c.now):
 		return Approved{}, Refuse(ReasonClientIDUnknown, "no client has the id %.300q", clientID)
 	}
 	c.row, c.live, c.registration = row, true, row.Registration
-	return c.approveRow(sha256)
+	return c.approveRow(digest)
 }
 
 // approveRow puts in force what waits in the client's row.
-func (c *call) approveRow(sha256 string) (Approved, error) {
+func (c *call) approveRow(digest string) (Approved, error) {
 	row := c.row
+	p, waits, stopped := row.Pending, row.Waits(), row.KeysChangedAt
 	out := Approved{
 		ClientID: row.ID, Registration: row.Registration, Before: row.DocumentSHA256, SHA256: row.DocumentSHA256, Changes: []string{},
-		Keys: len(row.PendingKeys) > 0 || !row.KeysChangedAt.IsZero(),
+		Keys: len(row.PendingKeys) > 0 || p == nil,
 	}
-	p := row.Pending
 	switch {
-	case p == nil && !out.Keys:
+	case waits == "":
 		return Approved{}, Refuse(ReasonNothingWaits, "nothing of %s waits for approval", row.ID)
-	case p == nil && sha256 != "" && sha256 != row.DocumentSHA256:
-		return Approved{}, Refuse(ReasonDocumentChanged, "document %.64s does not wait: only keys do, with document %s in force", sha256, row.DocumentSHA256)
-	case p != nil && sha256 != "" && sha256 != p.SHA256:
-		return Approved{}, Refuse(ReasonDocumentChanged, "document %.64s does not wait: %s does", sha256, p.SHA256)
+	case digest != "" && digest != waits:
+		return Approved{}, Refuse(ReasonDocumentChanged, "%.64s does not wait: %s does", digest, waits)
 	}
-	if p != nil {
+	if p == nil {
+		stopped = time.Time{}
+	} else {
 		parsedDoc, err := cimd.ParseDocument(p.Published, c.id, cimd.ProfileCIMD)
 		if err != nil {
 			return Approved{}, fromCIMD(err)
@@ -73,7 +102,7 @@ func (c *call) approveRow(sha256 string) (Approved, error) {
 		row.setDocument(parsed{Parsed: parsedDoc, body: p.Published}, out.Changes, c.now)
 	}
 	row.ApproveKeys()
-	row.KeysChangedAt = time.Time{}
+	row.KeysChangedAt = stopped
 	c.u.RequireEpoch(c.out.Epoch)
 	c.u.UpdateClient(row)
 	c.recordApproval(out)
@@ -81,13 +110,13 @@ func (c *call) approveRow(sha256 string) (Approved, error) {
 }
 
 // approvePin makes the host's document the pinned one.
-func (c *call) approvePin(pin Pin, sha256 string) (Approved, error) {
+func (c *call) approvePin(pin Pin, digest string) (Approved, error) {
 	p := pin.Pending
 	switch {
 	case p == nil:
 		return Approved{}, Refuse(ReasonNothingWaits, "nothing of the pinned client %s waits for approval", pin.ID)
-	case sha256 != "" && sha256 != p.SHA256:
-		return Approved{}, Refuse(ReasonDocumentChanged, "document %.64s does not wait: %s does", sha256, p.SHA256)
+	case digest != "" && digest != p.SHA256:
+		return Approved{}, Refuse(ReasonDocumentChanged, "%.64s does not wait: %s does", digest, p.SHA256)
 	}
 	out := Approved{ClientID: pin.ID, Registration: RegistrationPinned, Before: pin.SHA256, SHA256: p.SHA256, Changes: slices.Clone(p.Changes)}
 	c.u.RequireEpoch(c.out.Epoch)

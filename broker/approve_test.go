@@ -186,6 +186,42 @@ func TestKeysChangedAt(t *testing.T) {
 	}
 }
 
+// SN-22, G-09: what is approved is all that was shown and nothing else: keys
+// that came after an operator looked, and grants that a change of keys stopped
+// before, are not approved with a document.
+func TestApproveIsBoundToAllThatWaits(t *testing.T) {
+	w := newWorld(t)
+	w.policy.settings.Document.OnChange = "reapprove"
+	w.mustAdmit()
+	row, _ := w.row()
+	stopped := noon.Add(-hour)
+	row.KeysChangedAt = stopped
+	row.Pending = &broker.Pending{Published: []byte(strings.Replace(string(row.Published), "{", `{"software_version":"2",`, 1)), SHA256: strings.Repeat("a", 64), SeenAt: noon, Changes: []string{"redirect_added"}}
+	seen := row.Waits()
+	if seen != row.Pending.SHA256 {
+		t.Errorf("Waits() = %s with a document alone, want its digest", seen)
+	}
+	row.PendingKeys = []broker.KeyPrint{{ID: "a", Thumbprint: "t"}}
+	w.rows[clientID] = row
+	w.at(time.Minute)
+	if _, err := w.approve(seen); broker.ReasonOf(err) != broker.ReasonDocumentChanged {
+		t.Errorf("Approve() of the document alone, with keys that came since = %v", err)
+	}
+	other := row
+	other.PendingKeys = []broker.KeyPrint{{ID: "a", Thumbprint: "u"}}
+	if other.Waits() == row.Waits() {
+		t.Error("other keys wait under the same digest")
+	}
+	got, err := w.approve(row.Waits())
+	row, _ = w.row()
+	if err != nil || !got.Keys || len(row.PendingKeys) != 0 || !row.KeysChangedAt.Equal(stopped) {
+		t.Errorf("Approve() = %+v, %v, keys changed at %v, want %v still", got, err, row.KeysChangedAt, stopped)
+	}
+	if row.Waits() != row.DocumentSHA256 {
+		t.Errorf("Waits() = %s, want the grants that are still stopped", row.Waits())
+	}
+}
+
 // Keys that changed without continuity are approved where no document waits.
 func TestApproveOfKeysAlone(t *testing.T) {
 	w := newWorld(t)

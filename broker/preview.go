@@ -15,7 +15,7 @@ type Preview struct {
 	Registration Registration        `json:"registration"` // how it would be known
 	Known        bool                `json:"known"`        // it is a client that lives now
 	Warnings     []string            `json:"warnings"`     // about the identifier
-	Reached      string              `json:"reached"`      // last check that was made: form, block, url, fetch, document
+	Reached      string              `json:"reached"`      // last check that was made: form, known (switches and blocks), url, fetch, document
 	Allowed      bool                `json:"allowed"`      // every check was passed
 	Reason       Reason              `json:"reason"`       // why not; empty when allowed
 	Detail       string              `json:"detail"`       // the precise text for the operator
@@ -70,7 +70,7 @@ func (c *call) preview(p *Preview) error {
 		return err
 	}
 	p.Warnings = list(c.id.Warnings)
-	p.Reached = "block"
+	p.Reached = "known"
 	err := c.meet()
 	p.Known, p.Registration = c.live, c.registration
 	if c.live {

@@ -36,11 +36,11 @@ func TestSN19Preview(t *testing.T) {
 	}{
 		{name: "allowed", reached: "document", hits: 1},
 		{name: "form", id: "https://app.example.com", reached: "form", reason: broker.ReasonClientIDMalformed},
-		{name: "unknown name", id: "app", reached: "block", reason: broker.ReasonClientIDUnknown},
+		{name: "unknown name", id: "app", reached: "known", reason: broker.ReasonClientIDUnknown},
 		{name: "H-02 blocked", world: func(w *world) {
 			w.blocks["host app.example.com"] = broker.Block{Kind: broker.BlockHost, Value: "app.example.com"}
 		},
-			reached: "block", reason: broker.ReasonHostBlocked},
+			reached: "known", reason: broker.ReasonHostBlocked},
 		{name: "denied by url", world: func(w *world) { w.policy.answer = deny(broker.PhaseURL) }, reached: "url", reason: broker.ReasonPolicyDenied},
 		{name: "nobody names it", world: func(w *world) { w.policy.answer = unmatched }, reached: "url", reason: broker.ReasonNoPolicyMatched},
 		{name: "gone", world: func(w *world) { w.host.err = gone() }, reached: "fetch", reason: broker.ReasonFetchStatus, hits: 1},

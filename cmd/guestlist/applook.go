@@ -16,8 +16,9 @@ import (
 // one round it goes on with in the next.
 const (
 	lookEvery   = time.Minute
-	rowsARound  = 2000 // clients that are looked through for one whose time has come
-	looksRound  = 240  // fetches
+	lookRounds  = 4   // each time
+	rowsARound  = 500 // clients, with their documents in memory, that are looked through for one whose time has come
+	looksRound  = 60  // fetches
 	looksAtOnce = 4
 )
 
@@ -46,8 +47,13 @@ func (l *looker) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if err := l.round(ctx); err != nil && ctx.Err() == nil {
-			l.log.Error().Str("event", "document.look_failing").Err(err).Send()
+		for range lookRounds {
+			if err := l.round(ctx); err != nil && ctx.Err() == nil {
+				l.log.Error().Str("event", "document.look_failing").Err(err).Send()
+			}
+			if l.after == "" {
+				break
+			}
 		}
 	}
 }

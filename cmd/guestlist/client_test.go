@@ -45,7 +45,7 @@ func crowdStore(t *testing.T) (s store.Store, dir string) {
 	u.CreateClient(broker.Client{
 		ID: exampleClient, Registration: "cimd", Incarnation: 7, Domain: "agents.example", DocumentSHA256: digestLike("a"), DocumentBytes: len(first),
 		Document:  cimd.Document{ClientID: exampleClient, ClientName: "=HYPERLINK(1)", RedirectURIs: []string{"https://agents.example/cb"}},
-		Published: []byte(first), Pending: &broker.Pending{Published: []byte(second), SHA256: digestLike("b"), SeenAt: decided, Changes: []string{"redirect_added"}},
+		Published: []byte(first),
 		Keys:      []broker.KeyPrint{{ID: "k1", Thumbprint: "thumb"}},
 		CreatedAt: decided, FetchedAt: decided, FreshUntil: decided.Add(time.Minute), UsableUntil: decided.Add(time.Hour), ExpiresAt: decided.Add(time.Hour),
 		Policy: []string{"agents"}, Tags: []string{"mcp", "vip"}, Revision: "sha256:rev",
@@ -55,7 +55,10 @@ func crowdStore(t *testing.T) (s store.Store, dir string) {
 		ExpiresAt: decided, Policy: []string{"partners"}, Tags: []string{"partner"}, Revision: "sha256:rev",
 	})
 	u.PutPin(broker.Pin{ID: crowdPinned, SHA256: digestLike("d"), Actor: "root", At: decided, Published: []byte(`{"client_id":"` + crowdPinned + `","client_name":"Pinned","redirect_uris":["https://pinned.example/cb"]}`)})
-	u.PutPin(broker.Pin{ID: exampleClient, SHA256: digestLike("a"), Actor: "root", At: decided, Published: []byte(first)})
+	u.PutPin(broker.Pin{
+		ID: exampleClient, SHA256: digestLike("a"), Actor: "root", At: decided, Published: []byte(first),
+		Pending: &broker.Pending{Published: []byte(second), SHA256: digestLike("b"), SeenAt: decided, Changes: []string{"redirect_added"}},
+	})
 	u.PutBlock(broker.Block{Kind: broker.BlockDomain, Value: "agents.example", Reason: "incident 7", Actor: "root", At: decided})
 	u.PutGrant(store.Grant{ID: "g1", ClientID: exampleClient, Incarnation: 7, Subject: "alice", Scopes: []string{"mcp:read"}, CreatedAt: decided, LastUsedAt: decided, ExpiresAt: decided.Add(time.Hour)})
 	u.PutVersion(broker.Version{ClientID: exampleClient, SHA256: digestLike("a"), Published: []byte(first), SeenAt: decided.Add(-time.Hour), From: "network", Changes: []string{}})

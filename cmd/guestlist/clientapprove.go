@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -16,13 +17,14 @@ func clientApproveCommand(server *serverFlags) *cobra.Command {
 		Short: "Put in force the changed document that waits for approval",
 		Long: "Put in force the changed document of a client that waits, as settings.document.on_change\n" +
 			"reapprove or deny made it, or that client refresh found beside a pin. What differs from\n" +
-			"the one in force is shown first, and exactly that document is approved: where another\n" +
-			"came meanwhile nothing is changed.",
+			"the one in force is shown first, and exactly that is approved: where something else came\n" +
+			"meanwhile nothing is changed. Keys that were replaced without continuity wait in the same\n" +
+			"way; where nothing else waits, approving lets grants go on that such a change stopped.",
 		Example: "  guestlist client list --state pending\n" +
 			"  guestlist client approve https://agents.example/oauth/client.json --digest SHA256",
 		Args: oneArg,
 	}
-	c.Flags().StringVar(&digest, "digest", "", "approve only the document of this SHA-256")
+	c.Flags().StringVar(&digest, "digest", "", "approve only what waits under this digest, as client show tells it")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := server.client()
 		if err != nil {
@@ -32,12 +34,11 @@ func clientApproveCommand(server *serverFlags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		shown, err := showWaiting(c, row)
-		if err != nil {
+		if err := showWaiting(c, row); err != nil {
 			return err
 		}
 		if digest == "" {
-			digest = shown
+			digest = cmp.Or(row.Waits, row.DocumentSHA256) // the server says that nothing waits
 		}
 		done, err := api.Approve(c.Context(), args[0], digest)
 		if err != nil {
@@ -52,18 +53,16 @@ func clientApproveCommand(server *serverFlags) *cobra.Command {
 	return c
 }
 
-// showWaiting prints how what waits differs from what is in force, and returns
-// the digest to approve.
-func showWaiting(c *cobra.Command, row admin.ClientDetail) (string, error) {
+// showWaiting prints how what waits differs from what is in force.
+func showWaiting(c *cobra.Command, row admin.ClientDetail) error {
 	before, inForce := row.Published, row.DocumentSHA256
 	if row.Pin != nil {
 		before, inForce = row.Pin.Published, row.Pin.SHA256
 	}
-	p, digest := &page{}, inForce
+	p := &page{}
 	p.field(0, "client", row.ID)
 	p.field(0, "in force", inForce)
 	if w := row.Pending; w != nil {
-		digest = w.SHA256
 		p.field(0, "waits", fmt.Sprintf("%s since %s", w.SHA256, stamp(w.SeenAt)))
 		p.field(0, "changes", listed(w.Changes))
 		p.differences(1, []byte(before), []byte(w.Published))
@@ -72,6 +71,12 @@ func showWaiting(c *cobra.Command, row admin.ClientDetail) (string, error) {
 		p.keys("key", row.Keys)
 		p.keys("waiting key", row.PendingKeys)
 	}
+	if row.Pending == nil && !row.KeysChangedAt.IsZero() {
+		p.field(0, "stopped", "grants made before "+stamp(row.KeysChangedAt)+", when the keys were replaced, go on again")
+	}
+	if row.Waits != "" {
+		p.field(0, "digest", row.Waits)
+	}
 	_, err := c.OutOrStdout().Write(p.buf.Bytes())
-	return digest, err
+	return err
 }

@@ -114,7 +114,7 @@ func previewRecord(v admin.Preview) (logged, error) {
 }
 
 // checks are the server's checks in their order.
-var checks = []string{"form", "block", "url", "fetch", "document"}
+var checks = []string{"form", "known", "url", "fetch", "document"}
 
 // checksOf says which checks were passed and where they ended.
 func checksOf(v broker.Preview) string {

@@ -101,7 +101,8 @@ func (p *page) held(row admin.ClientDetail) {
 	}
 	p.keys("key", row.Keys)
 	p.keys("waiting key", row.PendingKeys)
-	if row.Pending != nil || len(row.PendingKeys) > 0 {
+	if row.Waits != "" {
+		p.field(0, "waits as", row.Waits)
 		p.field(0, "remedy", "guestlist client approve URL shows what waits and lets it in")
 	}
 }

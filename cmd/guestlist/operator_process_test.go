@@ -216,7 +216,7 @@ func TestPreviewInARunningServer(t *testing.T) {
 	s := operatorSite(t, "", "")
 	stdout := s.mustClient("would be         admitted", "preview", processClient)
 	for _, want := range []string{
-		"checks           form passed, block passed, url passed, fetch passed, document passed",
+		"checks           form passed, known passed, url passed, fetch passed, document passed",
 		"    winner       example", "  settings\n", "    access_token.ttl", "  effective\n", "  members that are kept\n", "    client_name",
 	} {
 		if !strings.Contains(stdout, want) {

@@ -207,8 +207,12 @@ func TestStateOfAClient(t *testing.T) {
 func TestShowTellsAll(t *testing.T) {
 	e := start(t, nil)
 	e.crowd()
+	if got, err := e.client.Show(context.Background(), agent); err != nil || got.Pending == nil || got.Pending.SHA256 != digestOf("b") || got.Pending.Published != "{}" || got.Waits != digestOf("b") {
+		t.Errorf("Show() has pending %+v, %q to approve, %v, want the document that waits", got.Pending, got.Waits, err)
+	}
 	e.commit(func(u store.Unit) {
 		pin := pinFor(agent)
+		pin.Pending = &broker.Pending{SHA256: digestOf("e"), Published: []byte("{2}"), SeenAt: noon}
 		u.PutPin(pin)
 		u.PutBlock(broker.Block{Kind: broker.BlockHost, Value: "a.agents.example", Reason: "incident 7", Actor: "root", At: noon})
 		u.PutGrant(store.Grant{ID: "g1", ClientID: agent, Incarnation: 7, Subject: "alice", Scopes: []string{"mcp:read"}, CreatedAt: noon, ExpiresAt: noon.Add(time.Hour)})
@@ -224,8 +228,8 @@ func TestShowTellsAll(t *testing.T) {
 	if got.Pin == nil || got.Pin.Actor != "root" || !strings.Contains(got.Pin.Published, "Pinned") || !got.Pinned {
 		t.Errorf("Show() has pin %+v, want root's", got.Pin)
 	}
-	if got.Pending == nil || got.Pending.SHA256 != digestOf("b") || got.Pending.Published != "{}" {
-		t.Errorf("Show() has pending %+v, want the document that waits", got.Pending)
+	if got.Pending == nil || got.Pending.SHA256 != digestOf("e") || got.Pending.Published != "{2}" || got.Waits != digestOf("e") {
+		t.Errorf("Show() has pending %+v, %q to approve, want what waits beside the pin", got.Pending, got.Waits)
 	}
 	if got.LiveGrants != 1 || len(got.Grants) != 1 || got.Grants[0].ID != "g1" || got.Grants[0].Subject != "alice" {
 		t.Errorf("Show() has %d live grants, %+v, want g1 of alice", got.LiveGrants, got.Grants)

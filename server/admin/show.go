@@ -17,6 +17,7 @@ const grantsShown = 100
 // client. Its row, and what waits for approval, hold their documents.
 type ClientDetail struct {
 	ClientRow
+	Waits      string         `json:"waits,omitempty"`  // the digest to approve, see broker.Client.Waits; empty: nothing waits
 	Pin        *Pin           `json:"pin,omitempty"`    // nil: not pinned
 	Blocks     []broker.Block `json:"blocks,omitempty"` // those that cover it
 	LiveGrants int            `json:"live_grants"`      // grants of its life that have not ended
@@ -67,25 +68,19 @@ func (a *api) showClient(ctx context.Context, q url.Values) (any, error) {
 	default:
 		return nil, fail(http.StatusNotFound, "no client has the id %.300q; guestlist client list shows which there are", id)
 	}
-	out.Published = string(out.Client.Published)
+	out.Published, out.Waits = string(out.Client.Published), c.Waits()
+	waits := c.Pending
 	if isPinned {
-		out.Pin = &Pin{pin.SHA256, string(pin.Published), pin.Actor, pin.At}
+		out.Pin, out.Waits, waits = &Pin{pin.SHA256, string(pin.Published), pin.Actor, pin.At}, "", pin.Pending
 	}
-	if p := out.Pending; p != nil {
-		p.Published = string(published(out.Client.Pending, pin.Pending))
+	if waits != nil {
+		out.Pending.Published = string(waits.Published)
+	}
+	if isPinned && waits != nil {
+		out.Waits = waits.SHA256
 	}
 	out.Blocks = l.covering(out.Client)
 	return out, a.addGrants(ctx, &out, l.now)
-}
-
-// published is the document of the first that waits.
-func published(list ...*broker.Pending) []byte {
-	for _, p := range list {
-		if p != nil {
-			return p.Published
-		}
-	}
-	return nil
 }
 
 // addGrants fills in the grants of the client's life.

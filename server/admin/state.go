@@ -59,10 +59,8 @@ func (a *api) look(ctx context.Context) (look, error) {
 func (l look) row(c broker.Client) ClientRow {
 	row := ClientRow{Client: c, Expired: c.Expired(l.now), Pending: waiting(c.Pending)}
 	if pin, ok := l.pin(c.ID); ok {
-		row.Pinned = true
-		if row.Pending == nil {
-			row.Pending = waiting(pin.Pending)
-		}
+		// What waited before it was pinned waits no more: approvals are the pin's.
+		row.Pinned, row.Pending = true, waiting(pin.Pending)
 	}
 	switch {
 	case len(l.covering(c)) > 0:

@@ -39,10 +39,11 @@ type Refresh struct {
 
 // Admission is a client that may act now.
 type Admission struct {
-	Client      Client   // as stored, or as staged
-	Decision    Decision // of the last phase asked
-	RedirectURI string   // proven: one of the document's and allowed; set with an error too when it was proven
-	Registered  string   // the entry of redirect_uris that matched
+	Client      Client       // as stored, or as staged
+	Decision    Decision     // of the last phase asked
+	RedirectURI string       // proven: one of the document's and allowed; set with an error too when it was proven
+	Known       Registration // how the client is known now, which its row may not say yet
+	Registered  string       // the entry of redirect_uris that matched
 	Request     RequestInput
 	Reused      bool // admitted from the stored row alone
 	Revision    string

@@ -195,22 +195,43 @@ func (c *call) keptOut() error {
 	return c.anyBlock(keys)
 }
 
-// anyBlock refuses by the first of these blocks that is there. A store that
-// cannot say refuses too.
+// anyBlock refuses by the first of these blocks that is there, and ends the
+// client that lives.
 func (c *call) anyBlock(keys []blockKey) error {
+	err := c.blocked(keys)
+	if err == nil {
+		return nil
+	}
+	if c.live && err.Reason != ReasonStoreUnavailable {
+		c.prune(err.Reason, err.Err.Error())
+	}
+	return err
+}
+
+// keysKeptOut refuses to have keys fetched from where a block holds. The client
+// stays: it is not what was blocked, and may come to name another place.
+func (c *call) keysKeptOut() error {
+	id, err := cimd.Parse(c.row.Document.JWKSURI)
+	if err != nil {
+		return nil // there is no jwks_uri
+	}
+	if err := c.blocked(idBlocks(id)); err != nil {
+		return err
+	}
+	return nil
+}
+
+// blocked is the refusal by the first of these blocks that is there. A store
+// that cannot say refuses too.
+func (c *call) blocked(keys []blockKey) *Error {
 	for _, k := range keys {
 		block, found, err := c.u.Blocked(c.ctx, k.kind, k.value)
 		if err != nil {
 			return &Error{Reason: ReasonStoreUnavailable, Err: err}
 		}
-		if !found {
-			continue
+		if found {
+			return &Error{Reason: k.reason, Err: errText(fmt.Sprintf("the %s %s is blocked: %s", k.kind, k.value, block.Reason))}
 		}
-		why := fmt.Sprintf("the %s %s is blocked: %s", k.kind, k.value, block.Reason)
-		if c.live {
-			c.prune(k.reason, why)
-		}
-		return &Error{Reason: k.reason, Err: errText(why)}
 	}
 	return nil
 }

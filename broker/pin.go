@@ -116,6 +116,7 @@ type given struct {
 // know finds out how the client is known: the configuration wins over a pin,
 // and a pin over the host. A store that cannot say refuses.
 func (c *call) know() error {
+	defer func() { c.out.Known = c.registration }()
 	if r, ok := c.b.registered[c.id.String()]; ok {
 		c.registration, c.given = RegistrationRegistered, &r.given
 		return nil

@@ -411,6 +411,13 @@ func TestCU16NoKeysForWhoIsKeptOut(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, broker.ReasonClientBlocked},
+		{"its keys' host is blocked", func(f *fetchedKeys) {
+			u := f.Store.Begin()
+			u.PutBlock(broker.Block{Kind: broker.BlockURL, Value: keyedSet, Reason: "test", Actor: "operator", At: f.Clock.Now()})
+			if err := f.Store.Commit(t.Context(), u); err != nil {
+				t.Fatal(err)
+			}
+		}, broker.ReasonClientBlocked},
 		{"denied", activate(func(s string) string {
 			return s + "\ndeny contains {\"code\": \"no\", \"message\": \"not this one\"} if input.client.host == \"client.example.com\"\n"
 		}), broker.ReasonPolicyDenied},

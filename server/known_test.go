@@ -102,6 +102,13 @@ func TestSN03Static(t *testing.T) {
 			t.Errorf("record %s says registration %q", r.Outcome, r.Registration)
 		}
 	}
+	// Unpinned, it is the host's again, and what was seen long ago is too old.
+	s.Clock.Advance(2 * time.Hour)
+	operate(t, s, func(u store.Unit) error { return s.Broker.UnpinClient(t.Context(), u, "olga", client) })
+	status, answer := refresh(s, tokens["refresh_token"], nil)
+	if n := len(s.Records(store.RecordQuery{Reason: "document_too_old", Outcome: "refused"})); status != http.StatusBadRequest || n != 1 {
+		t.Errorf("refresh after the pin ended: %d %v with %d records, want document_too_old", status, answer, n)
+	}
 }
 
 // TestSN01PinnedOnly: a policy of pinned clients lets the listed URL in and

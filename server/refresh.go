@@ -128,7 +128,7 @@ func (s *Server) stillStands(g store.Grant, a broker.Admission) error {
 	if !now.Before(g.CreatedAt.Add(set.RefreshToken.TTL.Std())) {
 		return broker.Refuse(broker.ReasonRefreshExpired, "settings now end a grant %s after it was made", set.RefreshToken.TTL)
 	}
-	if age := now.Sub(a.Client.FetchedAt); a.Client.Registration == broker.RegistrationCIMD && age > set.Document.MaxAgeForRefresh.Std() {
+	if age := now.Sub(a.Client.FetchedAt); a.Known == broker.RegistrationCIMD && age > set.Document.MaxAgeForRefresh.Std() {
 		return broker.Refuse(broker.ReasonDocumentTooOld, "the document was seen %s ago, settings want %s at most", age.Round(time.Second), set.Document.MaxAgeForRefresh)
 	}
 	return restsOn(g, a.Client.Document, onChange(a.Client, set.Document.OnChange))

@@ -82,7 +82,7 @@ func (s *Server) describeConsent(t ticket, a broker.Admission, person broker.Use
 	links := broker.ShownTo(a.Decision.Settings, a.Client.Document)
 	d := pages.Consent{
 		Action: s.base + "/consent", SignOutAction: s.base + "/signout",
-		ClientID: t.ClientID, ClientHost: clientHost(t.ClientID), ClientName: a.Client.Document.ClientName,
+		ClientID: t.ClientID, ClientHost: clientHost(t.ClientID), ClientName: a.Client.Document.ClientName, NameKept: a.Known != broker.RegistrationCIMD,
 		ClientURI: links.ClientURI, TosURI: links.TosURI, PolicyURI: links.PolicyURI, RedirectHost: redirectHost(t.RedirectURI, t.Facts.Redirect.Kind),
 		Loopback:         t.Facts.Redirect.Kind == "loopback",
 		RedirectSameHost: hostOf(t.RedirectURI) == hostOf(t.ClientID),

@@ -78,6 +78,10 @@ func TestSN03Static(t *testing.T) {
 	if row.Registration != broker.RegistrationPinned || row.Document.ClientName != "Kept by us" {
 		t.Errorf("row = %s %q, want the pinned document", row.Registration, row.Document.ClientName)
 	}
+	b := s.Browser()
+	if p := b.SignIn(b.Authorize(s.Request(client, nil)), "alice"); !strings.Contains(p.Body, "Kept by us") || strings.Contains(p.Body, "chose that name itself") {
+		t.Errorf("the consent page says of a pinned client that it names itself:\n%s", brief(p))
+	}
 	s.Docs.Publish(client, map[string]any{"redirect_uris": []string{"https://evil.example.com/cb"}})
 	for range 3 {
 		s.Clock.Advance(24 * time.Hour)

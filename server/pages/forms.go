@@ -77,6 +77,9 @@ type Consent struct {
 	// ClientName is the client_name of the document: chosen by the client and
 	// not checked by anyone. At most 60 runes are shown.
 	ClientName string
+	// NameKept says that operators of this server stored the document, so that
+	// the name is not the client's own choice at any hour.
+	NameKept bool
 	// ClientURI is the client_uri of the document, shown as text and never as a
 	// link; may be empty.
 	ClientURI string

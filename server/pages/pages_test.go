@@ -99,6 +99,7 @@ func allPages() []pageCase {
 	type rec = httptest.ResponseRecorder
 	return []pageCase{
 		{"consent", consent(func(*pages.Consent) {}), 200},
+		{"consent_SN-03_kept", consent(func(d *pages.Consent) { d.NameKept = true }), 200},
 		{"consent_M28_loopback", consent(func(d *pages.Consent) {
 			d.ClientName, d.RedirectHost, d.Loopback, d.RedirectSameHost = "Claude Code", "127.0.0.1:33418", true, false
 		}), 200},

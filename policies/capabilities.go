@@ -24,7 +24,7 @@ var allowedBuiltins = map[string]bool{
 	"internal.template_string": true, "internal.test_case": true, "intersection": true, "is_array": true,
 	"is_boolean": true, "is_null": true, "is_number": true, "is_object": true, "is_set": true, "is_string": true,
 	"json.filter": true, "json.is_valid": true, "json.marshal": true, "json.remove": true, "json.unmarshal": true,
-	"lower": true, "lt": true, "lte": true, "max": true, "min": true, "minus": true, "mul": true, "neq": true,
+	"lower": true, "lt": true, "lte": true, "max": true, "min": true, "minus": true, "mul": true, "neq": true, "net.cidr_contains": true, "net.cidr_intersects": true, "net.cidr_is_valid": true,
 	"numbers.range": true, "numbers.range_step": true, "object.filter": true, "object.get": true, "object.keys": true,
 	"object.remove": true, "object.subset": true, "object.union": true, "object.union_n": true, "or": true, "plus": true,
 	"print": true, "product": true, "regex.find_n": true, "regex.is_valid": true, "regex.match": true,

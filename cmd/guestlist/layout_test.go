@@ -43,7 +43,7 @@ var (
 		"server/admin", "server/grants", "server/issuers", "server/keys", "server/pages", "server/signin",
 	}, storeDown...)
 	everything = append([]string{
-		"policies", "server", "server/servertest", "store/bolt", "store/postgres", "store/storetest",
+		"broker/rehearsal", "policies", "server", "server/servertest", "store/bolt", "store/postgres", "store/storetest",
 	}, serverDown...)
 )
 
@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 	"broker/fetch":        {"broker/cimd"},
 	"broker/decisionlog":  {},
 	"broker":              {"broker/cimd", "broker/fetch", "broker/decisionlog"},
+	"broker/rehearsal":    {"broker", "broker/cimd", "broker/fetch", "broker/decisionlog"},
 	"policies":            {"broker", "broker/cimd", "broker/decisionlog"},
 	"store":               brokerDown,
 	"store/bolt":          storeDown,

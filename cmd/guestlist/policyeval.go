@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"guestlist/broker"
-	"guestlist/broker/cimd"
 	"guestlist/broker/decisionlog"
-	"guestlist/broker/fetch"
+	"guestlist/broker/rehearsal"
+	"guestlist/policies"
 )
 
 // evalFlags are the facts of an imagined request.
@@ -123,44 +122,37 @@ func (f evalFlags) decide(c *cobra.Command, clientID string) ([]decisionlog.Reco
 			return nil, fmt.Errorf("--at %q: want RFC 3339, for instance 2026-11-25T12:00:00Z", f.at)
 		}
 	}
-	file := &fileDocument{path: f.document, now: now}
-	u := &imagined{}
-	b, err := broker.New(f.brokerConfig(cfg, file, u, now))
-	if err != nil {
-		return nil, err
+	scene := rehearsal.Scene{ClientID: clientID, At: now, Request: broker.RequestInput{
+		Scopes: strings.Fields(f.scope), Resources: f.resource, ResponseType: "code", GrantType: "authorization_code", PKCE: true,
+		Source: broker.SourceInput{IP: f.ip},
+	}}
+	if f.redirect != "" {
+		scene.RedirectURI = &f.redirect
 	}
-	if err := b.Activate(c.Context(), set, "", u, func(context.Context) error { return nil }); err != nil {
-		return nil, err
+	if f.document != "" {
+		if scene.Document, err = os.ReadFile(f.document); err != nil {
+			return nil, err
+		}
 	}
-	u.records = nil
-	req, err := f.request(clientID, file)
-	if err != nil {
-		return nil, err
-	}
-	a, err := b.Admit(c.Context(), u, req)
-	if file.missing {
-		return nil, errors.New("the url phase lets the client go on, so its document is needed. Remedy: add --document FILE")
-	}
-	if err == nil && f.user != "" {
-		req.Facts = a.Request
-		req.Person = &broker.UserInput{
+	if f.user != "" {
+		scene.Person = &broker.UserInput{
 			Sub: f.user, Groups: append([]string{}, f.groups...), Claims: map[string]any{}, AMR: []string{"pwd"}, AuthTime: now, Issuer: f.issuer,
 		}
-		b.Admit(c.Context(), u, req) // its answer is in the record
 	}
-	return u.records, nil
+	records, err := f.stage(set, cfg).Play(c.Context(), scene)
+	if errors.Is(err, rehearsal.ErrDocumentWanted) {
+		return nil, fmt.Errorf("%w. Remedy: add --document FILE", err)
+	}
+	return records, err
 }
 
-// brokerConfig is the server's, as far as it is known.
-func (f evalFlags) brokerConfig(cfg *config, file *fileDocument, u *imagined, now time.Time) broker.Config {
+// stage is the server, as far as it is known.
+func (f evalFlags) stage(set *policies.Set, cfg *config) rehearsal.Stage {
+	s := rehearsal.Stage{Policy: set, Issuer: f.issuer, Zone: time.Local}
 	var resources []broker.Resource
-	issuer := f.issuer
-	var cache broker.CacheBounds
-	var known []broker.Registered
 	if cfg != nil {
 		p, _ := planFrom(*cfg) // certificates do not matter here
-		resources, issuer, cache = resourcesOf(*cfg), cfg.Issuer, p.cache
-		known = cfg.Clients
+		resources, s.Issuer, s.Cache, s.Registered = resourcesOf(*cfg), cfg.Issuer, p.cache, cfg.Clients
 	} else if len(f.resource) > 0 {
 		for _, id := range f.resource {
 			resources = append(resources, broker.Resource{ID: id, Name: id})
@@ -168,102 +160,6 @@ func (f evalFlags) brokerConfig(cfg *config, file *fileDocument, u *imagined, no
 	} else {
 		resources = []broker.Resource{{ID: "https://resource.example", Name: "example"}}
 	}
-	return broker.Config{
-		Issuer: issuer, Fetch: file, Offer: offer(resources), Now: func() time.Time { return now }, Zone: time.Local, Cache: cache, Registered: known,
-		Later:     func(r decisionlog.Record) error { u.records = append(u.records, r); return nil },
-		Pseudonym: func(subject string) string { return subject },
-	}
+	s.Offer = offer(resources)
+	return s
 }
-
-// request imagines the authorization request.
-func (f evalFlags) request(clientID string, file *fileDocument) (broker.Request, error) {
-	redirect := f.redirect
-	if redirect == "" && f.document != "" {
-		body, err := os.ReadFile(f.document)
-		if err != nil {
-			return broker.Request{}, err
-		}
-		if id, err := cimd.Parse(clientID); err == nil {
-			if p, err := cimd.ParseDocument(body, id, cimd.ProfileCIMD); err == nil && len(p.Document.RedirectURIs) > 0 {
-				redirect = p.Document.RedirectURIs[0]
-			}
-		}
-	}
-	req := broker.Request{
-		RequestID: "policy-eval", ClientID: clientID,
-		Facts: broker.RequestInput{
-			Scopes: strings.Fields(f.scope), Resources: f.resource, ResponseType: "code", GrantType: "authorization_code", PKCE: true,
-			Source: broker.SourceInput{IP: f.ip},
-		},
-	}
-	if redirect != "" {
-		req.RedirectURI = &redirect
-	}
-	return req, nil
-}
-
-// fileDocument answers every fetch with one file.
-type fileDocument struct {
-	path    string
-	now     time.Time
-	missing bool // a document was wanted and none was given
-}
-
-// Document implements broker.Fetcher.
-func (d *fileDocument) Document(_ context.Context, _ cimd.ID, lim fetch.Limits, _ fetch.Held) (fetch.Document, error) {
-	if d.path == "" {
-		d.missing = true
-		return fetch.Document{}, errors.New("no document was given")
-	}
-	body, err := os.ReadFile(d.path)
-	if err != nil {
-		return fetch.Document{}, err
-	}
-	if int64(len(body)) > lim.MaxBytes {
-		return fetch.Document{}, &fetch.Error{Reason: string(broker.ReasonFetchTooLarge), Detail: fmt.Sprintf("%d bytes, at most %d", len(body), lim.MaxBytes)}
-	}
-	return fetch.Document{Body: body, FetchedAt: d.now, FreshFor: lim.Default}, nil
-}
-
-// imagined is a store of one client that ends with the command.
-type imagined struct {
-	records []decisionlog.Record
-	row     *broker.Client
-	epoch   uint64
-	active  string
-}
-
-// The methods of broker.Unit; what is staged takes effect at once.
-
-func (u *imagined) Epoch(context.Context) (uint64, error) { return u.epoch, nil }
-func (u *imagined) RequireEpoch(uint64)                   {}
-func (u *imagined) Client(context.Context, string) (broker.Client, bool, error) {
-	if u.row == nil {
-		return broker.Client{}, false, nil
-	}
-	return *u.row, true, nil
-}
-func (u *imagined) CreateClient(c broker.Client)                       { u.row = &c }
-func (u *imagined) UpdateClient(c broker.Client)                       { u.row = &c }
-func (u *imagined) MoveKeys(c broker.Client)                           { u.row = &c }
-func (u *imagined) EndClient(string, uint64, time.Time, broker.Reason) { u.row = nil }
-func (u *imagined) CapClients(string, []string, broker.Caps)           {}
-func (u *imagined) ClientCount(context.Context, string, []string) (broker.Caps, error) {
-	return broker.Caps{}, nil
-}
-func (u *imagined) Blocked(context.Context, broker.BlockKind, string) (broker.Block, bool, error) {
-	return broker.Block{}, false, nil
-}
-func (u *imagined) PutBlock(broker.Block)              {}
-func (u *imagined) DropBlock(broker.BlockKind, string) {}
-func (u *imagined) Pin(context.Context, string) (broker.Pin, bool, error) {
-	return broker.Pin{}, false, nil
-}
-func (u *imagined) PutPin(broker.Pin)                              {}
-func (u *imagined) DropPin(string)                                 {}
-func (u *imagined) PutVersion(broker.Version)                      {}
-func (u *imagined) ExtendClient(string, uint64, time.Time)         {}
-func (u *imagined) Append(r decisionlog.Record)                    { u.records = append(u.records, r) }
-func (u *imagined) Activate(revision string)                       { u.active, u.epoch = revision, u.epoch+1 }
-func (u *imagined) ActiveRevision(context.Context) (string, error) { return u.active, nil }
-func (u *imagined) Empty() bool                                    { return true }

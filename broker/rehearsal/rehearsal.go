@@ -1,0 +1,163 @@
+// Package rehearsal plays a request through the broker before it is ever made:
+// on an imagined store of one client that ends with the answer, with a document
+// from a file or from the network. Commands decide by it, so that what they say
+// is what the server's own code says.
+package rehearsal
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"guestlist/broker"
+	"guestlist/broker/cimd"
+	"guestlist/broker/decisionlog"
+)
+
+// Stage is what a rehearsal plays on: the policies, and the server as far as
+// it is known.
+type Stage struct {
+	Policy     broker.Policy       // decides; required
+	Issuer     string              // the server's issuer identifier; required
+	Offer      broker.Offer        // what the server can do; required
+	Zone       *time.Location      // of input.clock; nil means UTC
+	Cache      broker.CacheBounds  // of a document's freshness
+	Registered []broker.Registered // clients of the configuration
+	AdmitOff   bool                // cimd.admit: false
+}
+
+// Scene is one imagined authorization request, and what is to follow it.
+type Scene struct {
+	ClientID    string              // as a stranger would send it
+	Document    []byte              // the client's document; nil: none is at hand
+	Fetch       broker.Fetcher      // brings the document instead, where it is set
+	RedirectURI *string             // nil: the first of Document, if that can be read
+	Request     broker.RequestInput // RedirectURI and Redirect are filled in
+	At          time.Time           // when the request comes; required
+	Person      *broker.UserInput   // who signs in and agrees; nil: nobody, so that the user phase is not asked
+	Refresh     *Refresh            // a later use of the refresh token; needs Person
+}
+
+// Refresh is one imagined refresh of what was granted.
+type Refresh struct {
+	At        time.Time          // when it comes; required
+	Source    broker.SourceInput // where it comes from
+	Groups    []string           // of the person by then; nil: as they were
+	Scopes    []string           // asked for; nil: what was granted
+	Resources []string           // asked for; nil: what was granted
+}
+
+// ErrDocumentWanted says that the url phase let the client go on, and that
+// there is no document to go on with.
+var ErrDocumentWanted = errors.New("the url phase lets the client go on, so its document is needed")
+
+// Play asks every phase of the scene that can be reached and returns the
+// decision records, one for each step: the start of the flow (phases url and
+// document), the consent (user), the refresh. A refusal ends the scene and is
+// the last record. Errors say that the question could not be asked.
+func (s Stage) Play(ctx context.Context, sc Scene) ([]decisionlog.Record, error) {
+	if sc.Refresh != nil && sc.Person == nil {
+		return nil, errors.New("a refresh needs a person who agreed before")
+	}
+	p, err := s.begin(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	a, err := p.broker.Admit(ctx, &p.unit, p.start(sc))
+	if p.fetch.wanted {
+		return nil, ErrDocumentWanted
+	}
+	if err != nil || sc.Person == nil {
+		return p.unit.records, nil
+	}
+	req := p.start(sc)
+	req.Facts, req.Person = a.Request, sc.Person
+	req.Bound = &broker.Bound{Incarnation: a.Client.Incarnation, DocumentSHA256: a.Client.DocumentSHA256}
+	granted, err := p.broker.Admit(ctx, &p.unit, req)
+	if err != nil || sc.Refresh == nil {
+		return p.unit.records, nil
+	}
+	p.now = sc.Refresh.At
+	p.broker.Admit(ctx, &p.unit, sc.refresh(req, granted, sc.At)) // its answer is in the record
+	return p.unit.records, nil
+}
+
+// play is one scene under way.
+type play struct {
+	broker *broker.Broker
+	unit   imagined
+	fetch  *atHand
+	now    time.Time
+}
+
+// begin makes a broker with the stage's policies in force.
+func (s Stage) begin(ctx context.Context, sc Scene) (*play, error) {
+	p := &play{now: sc.At, fetch: &atHand{body: sc.Document, at: sc.At, other: sc.Fetch}}
+	b, err := broker.New(broker.Config{
+		Issuer: s.Issuer, Fetch: p.fetch, Offer: s.Offer, Now: func() time.Time { return p.now }, Zone: s.Zone,
+		Cache: s.Cache, Registered: s.Registered, AdmitOff: s.AdmitOff,
+		Later:     func(r decisionlog.Record) error { p.unit.records = append(p.unit.records, r); return nil },
+		Pseudonym: func(subject string) string { return subject },
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Activate(ctx, s.Policy, "", &p.unit, func(context.Context) error { return nil }); err != nil {
+		return nil, err
+	}
+	p.broker, p.unit.records = b, nil
+	return p, nil
+}
+
+// start is the authorization request.
+func (p *play) start(sc Scene) broker.Request {
+	redirect := sc.RedirectURI
+	if redirect == nil {
+		redirect = firstRedirect(sc.ClientID, sc.Document)
+	}
+	return broker.Request{RequestID: "rehearsal", ClientID: sc.ClientID, Facts: sc.Request, RedirectURI: redirect}
+}
+
+// firstRedirect is the first redirect URI of a document, nil where there is
+// none to read.
+func firstRedirect(clientID string, document []byte) *string {
+	id, err := cimd.Parse(clientID)
+	if err != nil || document == nil {
+		return nil
+	}
+	parsed, err := cimd.ParseDocument(document, id, cimd.ProfileCIMD)
+	if err != nil || len(parsed.Document.RedirectURIs) == 0 {
+		return nil
+	}
+	return &parsed.Document.RedirectURIs[0]
+}
+
+// refresh is the later call, with what the grant would have frozen.
+func (sc Scene) refresh(consent broker.Request, a broker.Admission, agreed time.Time) broker.Request {
+	asked, req := sc.Refresh, consent
+	grant := broker.GrantInput{
+		CreatedAt: agreed.UTC(), Scopes: a.Decision.Effective.Scopes, Resources: a.Decision.Effective.Resources,
+	}
+	if u, err := url.Parse(a.RedirectURI); err == nil {
+		grant.RedirectHost = u.Hostname()
+	}
+	req.Facts.Scopes, req.Facts.Resources = orElse(asked.Scopes, grant.Scopes), orElse(asked.Resources, grant.Resources)
+	person := *sc.Person
+	person.Groups = orElse(asked.Groups, person.Groups)
+	terms := a.Decision.Settings
+	req.Person = &person
+	req.Bound = &broker.Bound{Incarnation: a.Client.Incarnation, GrantID: "rehearsal", Terms: &terms}
+	req.Refresh = &broker.Refresh{Grant: grant, Now: broker.NowInput{
+		GrantType: "refresh_token", Scopes: req.Facts.Scopes, Resources: req.Facts.Resources, Source: asked.Source,
+	}}
+	return req
+}
+
+// orElse is a, or b where a is nil.
+func orElse(a, b []string) []string {
+	if a == nil {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// scripts are command-line sessions of whole jobs, told from beginning to end.
+const scripts = "../../testdata/script"
+
+// TestScripts plays every session of testdata/script. Beside the commands of
+// testscript a script has:
+//
+//	guestlist …      the program, which must end with 0
+//	exits CODE …     the program, which must end with CODE
+//	site             a configured server below site/, with a person alice, a
+//	                 document host for client.example.com and no policies yet;
+//	                 sets $CONFIG and $ISSUER
+//	serve            starts that server; it ends with the script
+//	soon STATUS      asks for the client until the answer has STATUS, at most five
+//	                 seconds; prints the page and sets $REQUEST to its id
+//	flow             signs alice in, allows, exchanges the code, prints the answer
+//	docs FILE        what the document host serves from now on
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(scripts, "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d scripts, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			s := &session{t: t}
+			testscript.Run(t, testscript.Params{
+				Files: []string{file},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){
+					"guestlist": s.guestlist, "exits": s.exits, "site": s.site, "serve": s.serve, "soon": s.soon, "flow": s.flow, "docs": s.docs,
+				},
+			})
+		})
+	}
+}
+
+// session is one script under way.
+type session struct {
+	t  *testing.T
+	on *site
+}
+
+// guestlist runs the program, which must be content.
+func (s *session) guestlist(ts *testscript.TestScript, neg bool, args []string) {
+	s.exits(ts, neg, append([]string{"0"}, args...))
+}
+
+// exits runs the program and holds its exit code.
+func (s *session) exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE argument…")
+	}
+	cmd := guestlist(args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		ts.Fatalf("%v", err)
+	}
+	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}
+
+// site makes the configured server.
+func (s *session) site(ts *testscript.TestScript, _ bool, _ []string) {
+	s.on = newSite(s.t)
+	ts.Check(os.Remove(filepath.Join(s.on.dir, "policies", "example.rego")))
+	ts.Check(os.Symlink(s.on.dir, ts.MkAbs("site")))
+	ts.Setenv("CONFIG", s.on.config)
+	ts.Setenv("ISSUER", s.on.issuer)
+}
+
+// serve starts the server.
+func (s *session) serve(*testscript.TestScript, bool, []string) { s.on.serve() }
+
+// docs sets what the document host answers.
+func (s *session) docs(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: docs FILE")
+	}
+	body := ts.ReadFile(args[0])
+	s.on.body.Store(&body)
+}
+
+// soon asks until the answer has the status; it prints the last answer's
+// request id and public reason.
+func (s *session) soon(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: soon STATUS")
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		resp, body := s.on.alice().get(s.on.authorizeLink())
+		if strconv.Itoa(resp.StatusCode) == args[0] {
+			ts.Setenv("REQUEST", resp.Header.Get("X-Request-Id"))
+			fmt.Fprintln(ts.Stdout(), body)
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("after five seconds the answer is still %d", resp.StatusCode)
+		}
+	}
+}
+
+// flow is a whole authorization, to the access token.
+func (s *session) flow(ts *testscript.TestScript, _ bool, _ []string) {
+	resp, body := s.on.alice().play(s.on.authorizeLink())
+	to, err := resp.Location()
+	if err != nil || to.Query().Get("code") == "" {
+		ts.Fatalf("no code: status %d\n%s", resp.StatusCode, body)
+	}
+	status, answer := s.on.exchange(to.Query().Get("code"))
+	if status != http.StatusOK {
+		ts.Fatalf("no token: status %d\n%s", status, answer)
+	}
+	fmt.Fprintln(ts.Stdout(), answer)
+}

@@ -43,7 +43,7 @@ var (
 		"server/admin", "server/grants", "server/issuers", "server/keys", "server/pages", "server/signin",
 	}, storeDown...)
 	everything = append([]string{
-		"broker/rehearsal", "policies", "server", "server/servertest", "store/bolt", "store/postgres", "store/storetest",
+		"broker/rehearsal", "policies", "policies/authoring", "server", "server/servertest", "store/bolt", "store/postgres", "store/storetest",
 	}, serverDown...)
 )
 
@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"broker":              {"broker/cimd", "broker/fetch", "broker/decisionlog"},
 	"broker/rehearsal":    {"broker", "broker/cimd", "broker/fetch", "broker/decisionlog"},
 	"policies":            {"broker", "broker/cimd", "broker/decisionlog"},
+	"policies/authoring":  {"policies", "broker", "broker/cimd"},
 	"store":               brokerDown,
 	"store/bolt":          storeDown,
 	"store/postgres":      storeDown,

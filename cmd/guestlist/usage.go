@@ -15,6 +15,14 @@ func oneArg(c *cobra.Command, args []string) error {
 	return nil
 }
 
+// someArgs wants one argument or more.
+func someArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("one argument or more is wanted. Remedy: write %s", c.UseLine())
+	}
+	return nil
+}
+
 // optionalArg wants one argument at most.
 func optionalArg(c *cobra.Command, args []string) error {
 	if len(args) > 1 {

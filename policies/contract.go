@@ -69,6 +69,7 @@ func (k kind) specs() map[string]ruleSpec {
 	case kindGuardrails:
 		maps.Copy(out, denialSpecs)
 		out["ceiling"] = policySpecs["settings"]
+		out["waivers"] = ruleSpec{constant: true}
 	case kindDefaults:
 		out["settings"] = ruleSpec{constant: true}
 	default:

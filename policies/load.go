@@ -35,6 +35,9 @@ type Config struct {
 	// counts time in which the evaluation ran: pauses of a busy machine count
 	// in part, up to 20 times the deadline on the wall. Zero means 50 ms.
 	Deadline time.Duration
+	// Now is the clock for warnings about days that have passed: reviews, rows
+	// and waivers. It decides nothing. Nil means that no day is looked at.
+	Now func() time.Time
 }
 
 // Load reads, compiles and checks policies. It returns a complete Set and its
@@ -77,6 +80,7 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 		return nil, nil
 	}
 	s.finish(out)
+	s.checkWaivers(cfg.today(), out)
 	contract, err := json.Marshal([]any{broker.Contract, capabilities(), inputSchema()})
 	if err != nil {
 		return nil, fmt.Errorf("digest the contract: %w", err)
@@ -88,6 +92,14 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 	s.revision = digest(maxima, string(contract), sources...)
 	s.engine = "opa/" + version.Version
 	return s, nil
+}
+
+// today is the time for warnings, zero for none.
+func (c Config) today() time.Time {
+	if c.Now == nil {
+		return time.Time{}
+	}
+	return c.Now()
 }
 
 // readMaxima decodes the server maxima; they are a bound, so they name only

@@ -196,7 +196,7 @@ func wrongShape(r *ast.Rule, spec ruleSpec) (why, remedy string) {
 		return "has a head of several parts", "give the whole value in one rule"
 	case spec.shape == shapeSet && r.Head.RuleKind() != ast.MultiValue && !r.Default:
 		return "is not a set", `write: ` + r.Head.Name.String() + ` contains {"code": "…", "message": "…"} if { … }`
-	case spec.shape == shapeValue && r.Head.RuleKind() == ast.MultiValue && r.Head.Name != "client_ids" && r.Head.Name != "registrations":
+	case spec.shape == shapeValue && r.Head.RuleKind() == ast.MultiValue && !slices.Contains([]string{"client_ids", "registrations", "waivers"}, r.Head.Name.String()):
 		return "is a set", "give one value with :="
 	}
 	return "", ""

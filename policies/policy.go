@@ -21,6 +21,9 @@ const (
 	modeOff     = "off"    // as if it were not there
 )
 
+// guardrailsName is what decisions call the guardrails; no policy has this name.
+const guardrailsName = "guardrails"
+
 // policy is one policy, or admission.anyone, or the guardrails, ready to be
 // asked.
 type policy struct {
@@ -36,10 +39,11 @@ type policy struct {
 	entries               []*entry
 	exact                 bool // every pattern names one URL
 	rules                 map[string]*rule
-	settings              partial // when constant
-	settled               *terms  // settings completed and bounded, when all of it is constant; no row is in it
-	open                  bool    // admission.anyone: settings.open of constant settings
-	list                  string  // data path of client_ids_from
+	settings              partial            // when constant
+	settled               *terms             // settings completed and bounded, when all of it is constant; no row is in it
+	open                  bool               // admission.anyone: settings.open of constant settings
+	list                  string             // data path of client_ids_from
+	waivers               map[waived]*waiver // of the guardrails
 }
 
 // settles reports whether the policy gives settings at all.
@@ -63,7 +67,7 @@ func (rt *runtime) buildPolicy(ctx context.Context, p *pkg, d *reader, out *repo
 	pol := &policy{name: p.name, kind: p.kind, file: p.file, line: p.line, unit: rt, mode: modeEnforce,
 		registrations: []string{"cimd", "pinned"}, rules: map[string]*rule{}}
 	if p.kind == kindGuardrails {
-		pol.name = "guardrails"
+		pol.name = guardrailsName
 	}
 	pol.annotate(p, out)
 	for name, parsed := range p.rules {
@@ -80,6 +84,7 @@ func (rt *runtime) buildPolicy(ctx context.Context, p *pkg, d *reader, out *repo
 	pol.readConstants(ctx, out)
 	pol.readPatterns(ctx, p, out)
 	pol.readSettings(ctx, out)
+	pol.readWaivers(ctx, out)
 	return pol
 }
 

@@ -42,9 +42,10 @@ func (d *decision) denyBy(ctx context.Context, m *match) {
 		}
 		if name == "warn" || m.mode == modeWarn {
 			d.out.Warnings = append(d.out.Warnings, found...)
-		} else {
-			d.out.Denials = append(d.out.Denials, found...)
+			continue
 		}
+		counting, past := d.waive(found)
+		d.out.Denials, d.out.Warnings = append(d.out.Denials, counting...), append(d.out.Warnings, past...)
 	}
 }
 

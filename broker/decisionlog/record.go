@@ -126,6 +126,13 @@ type Denial struct {
 	Remedy      string `json:"remedy,omitempty"`       // what to do about it
 	Effect      string `json:"effect,omitempty"`       // refuse or end_grant
 	Location    string `json:"location,omitempty"`     // file:line
+
+	// Of a denial that the guardrails waive for this client, which then stands
+	// among the warnings and refuses nothing:
+
+	WaivedBy     string `json:"waived_by,omitempty"`     // the owner of the waiver
+	WaivedUntil  string `json:"waived_until,omitempty"`  // when it ends, as written
+	WaiverTicket string `json:"waiver_ticket,omitempty"` // as written
 }
 
 // Cut is one value that was asked for and not given.

@@ -15,7 +15,7 @@ import (
 func (a *app) reload(ctx context.Context) error {
 	a.loading.Lock()
 	defer a.loading.Unlock()
-	set, notes, err := policies.Load(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima})
+	set, notes, err := policies.Load(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima, Now: time.Now})
 	if err == nil {
 		u := a.store.Begin()
 		err = a.broker.Activate(ctx, set, a.plan.source, u, func(ctx context.Context) error { return a.store.Commit(ctx, u) })

@@ -206,7 +206,11 @@ func (p *page) phase(ph decisionlog.Phase) {
 		p.denial("denied", d)
 	}
 	for _, d := range ph.Warnings {
-		p.denial("warning", d)
+		kind := "warning"
+		if d.WaivedBy != "" {
+			kind = "waived"
+		}
+		p.denial(kind, d)
 	}
 }
 
@@ -229,6 +233,9 @@ func candidateLine(c decisionlog.Candidate) string {
 func (p *page) denial(kind string, d decisionlog.Denial) {
 	p.field(2, kind, fmt.Sprintf("%s by %s.%s: %s", d.Code, d.Policy, d.Rule, d.Message))
 	p.field(3, "at", d.Location)
+	if d.WaivedBy != "" {
+		p.field(3, "waived by", strings.TrimSpace(d.WaivedBy+" until "+d.WaivedUntil+" "+d.WaiverTicket))
+	}
 	p.field(3, "remedy", d.Remedy)
 	p.field(3, "person saw", d.UserMessage)
 	if d.Effect != "" && d.Effect != "refuse" {

@@ -77,7 +77,8 @@ func denied() []decisionlog.Record {
 				{Policy: "guardrails", Rule: "deny_document", Code: "no_loopback", Message: "loopback is for engineering", UserMessage: "Ask your administrator.", Remedy: "ask for a waiver", Effect: "end_grant", Location: "guardrails/base.rego:14"},
 				{Policy: "vetoes", Rule: "deny", Code: "too_new", Message: "the domain is new", Effect: "refuse", Location: "vetoes.rego:9"},
 			},
-			Warnings: []decisionlog.Denial{{Policy: "agents", Rule: "warn", Code: "no_logo", Message: "the document has no logo", Location: "agents.rego:21"}},
+			Warnings: []decisionlog.Denial{{Policy: "agents", Rule: "warn", Code: "no_logo", Message: "the document has no logo", Location: "agents.rego:21"},
+				{Policy: "vetoes", Rule: "deny", Code: "no_shop", Message: "shops are closed", Location: "vetoes.rego:12", WaivedBy: "IAM <iam@corp.example>", WaivedUntil: "2026-12-01", WaiverTicket: "SEC-1"}},
 		},
 	}
 	return []decisionlog.Record{pruned, answer}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,7 @@ func policyCheckCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		set, found, err := policies.Load(c.Context(), policies.Config{FS: root})
+		set, found, err := policies.Load(c.Context(), policies.Config{FS: root, Now: time.Now})
 		if len(found) == 0 && err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
 	"guestlist/broker"
@@ -55,7 +56,7 @@ var ErrDocumentWanted = errors.New("the url phase lets the client go on, so its 
 // Play asks every phase of the scene that can be reached and returns the
 // decision records, one for each step: the start of the flow (phases url and
 // document), the consent (user), the refresh. A refusal ends the scene and is
-// the last record. Errors say that the question could not be asked.
+// the last record; so does a consent that gives no refresh token. Errors say that the question could not be asked.
 func (s Stage) Play(ctx context.Context, sc Scene) ([]decisionlog.Record, error) {
 	if sc.Refresh != nil && sc.Person == nil {
 		return nil, errors.New("a refresh needs a person who agreed before")
@@ -75,12 +76,17 @@ func (s Stage) Play(ctx context.Context, sc Scene) ([]decisionlog.Record, error)
 	req.Facts, req.Person = a.Request, sc.Person
 	req.Bound = &broker.Bound{Incarnation: a.Client.Incarnation, DocumentSHA256: a.Client.DocumentSHA256}
 	granted, err := p.broker.Admit(ctx, &p.unit, req)
-	if err != nil || sc.Refresh == nil {
+	if err != nil || sc.Refresh == nil || !refreshable(granted) {
 		return p.unit.records, nil
 	}
 	p.now = sc.Refresh.At
 	p.broker.Admit(ctx, &p.unit, sc.refresh(req, granted, sc.At)) // its answer is in the record
 	return p.unit.records, nil
+}
+
+// refreshable reports whether the server would give a refresh token out.
+func refreshable(a broker.Admission) bool {
+	return a.Decision.Settings.RefreshToken.Issue && slices.Contains(a.Decision.Effective.GrantTypes, "refresh_token")
 }
 
 // play is one scene under way.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -16,7 +17,7 @@ import (
 
 const (
 	clientID = "https://agent.example.com/client.json"
-	document = `{"client_id":"` + clientID + `","client_name":"Agent","redirect_uris":["https://agent.example.com/cb"]}`
+	document = `{"client_id":"` + clientID + `","client_name":"Agent","redirect_uris":["https://agent.example.com/cb"],"grant_types":["authorization_code","refresh_token"]}`
 	rego     = `package admission.policies.agents
 
 client_ids := {"https://agent.example.com/client.json"}
@@ -69,6 +70,10 @@ func TestPlay(t *testing.T) {
 		{"person in the group", func(s *rehearsal.Scene) { s.Person = person("eng") }, []string{"document", "user"}, ""},
 		{"person outside the group", func(s *rehearsal.Scene) { s.Person = person() }, []string{"document", "user"}, "policy_denied"},
 		{"refresh", func(s *rehearsal.Scene) { s.Person, s.Refresh = person("eng"), later("192.0.2.1") }, []string{"document", "user", "refresh"}, ""},
+		{"no refresh token for a client that does not ask for one", func(s *rehearsal.Scene) {
+			s.Document = []byte(strings.Replace(document, `,"refresh_token"`, "", 1))
+			s.Person, s.Refresh = person("eng"), later("192.0.2.1")
+		}, []string{"document", "user"}, ""},
 		{"refresh from elsewhere", func(s *rehearsal.Scene) { s.Person, s.Refresh = person("eng"), later("192.0.2.2") }, []string{"document", "user", "refresh"}, "policy_denied"},
 		{"refresh after leaving the group", func(s *rehearsal.Scene) { s.Person, s.Refresh = person("eng"), later("192.0.2.1", "sales") }, []string{"document", "user", "refresh"}, "policy_denied"},
 		{"nobody named", func(s *rehearsal.Scene) { s.ClientID = "https://other.example.com/client.json" }, []string{"url"}, "no_policy_matched"},

@@ -268,7 +268,7 @@ deny_document contains _d("cut") if { input.request.prompt[_] == "cut"; not "b" 
 
 deny_user contains _d("user") if input.request.prompt[_] == "user"
 
-deny_refresh contains _d("refresh") if { input.request.prompt[_] == "refresh"; input.now.grant_type == "refresh_token" }
+deny_refresh contains {"code": "refresh", "message": "m", "effect": "end_grant"} if { input.request.prompt[_] == "refresh"; input.now.grant_type == "refresh_token" }
 
 warn contains {"code": "w", "message": input.user.sub}
 `))

@@ -24,22 +24,52 @@ var denialCode = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 // maxText bounds one text of a denial.
 const maxText = 1000
 
-// literalCode returns the code of a denial that is written as a literal in the
-// head of a rule.
-func literalCode(r *ast.Rule) string {
+// headMember returns a member of the denial that the head of a rule shows, nil
+// where it does not.
+func headMember(r *ast.Rule, name string) *ast.Term {
 	if r.Head.Key == nil {
-		return ""
+		return nil
 	}
-	o, ok := r.Head.Key.Value.(ast.Object)
-	if !ok {
-		return ""
+	if o, ok := r.Head.Key.Value.(ast.Object); ok {
+		return o.Get(ast.StringTerm(name))
 	}
-	if t := o.Get(ast.StringTerm("code")); t != nil {
+	return nil
+}
+
+// literal returns a member of the denial that the head of a rule writes out.
+func literal(r *ast.Rule, name string) string {
+	if t := headMember(r, name); t != nil {
 		if s, ok := t.Value.(ast.String); ok {
 			return string(s)
 		}
 	}
 	return ""
+}
+
+// waver reports whether something is read that changes without anybody's doing
+// (the hour, the address of the moment) or by an operator's word: what depends
+// on it must not end a grant for ever unless the author says so (design §4).
+func (r reads) waver() bool {
+	for _, name := range []string{"time", "clock", "now", "facts"} {
+		if r[name] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// checkEffects refuses an effect that is computed where the rule wavers:
+// decodeDenials would let it refuse only.
+func (p *pkg) checkEffects(name string, found reads, out *report) {
+	if p.kind.specs()[name].shape != shapeSet || !found.waver() {
+		return
+	}
+	for _, r := range p.rules[name] {
+		if t := headMember(r, "effect"); t != nil && literal(r, "effect") == "" {
+			out.fail(p.file, r.Location.Row, "effect_hidden", `write "effect": "end_grant" in the head, or leave it out`,
+				"package %s: %s reads input.time, clock, now or facts, and may then end a grant only where it says so in so many words", p.name, name)
+		}
+	}
 }
 
 // checkDenials refuses at load what a denial written as a literal shows: a
@@ -94,7 +124,8 @@ func visibleFault(v ast.Value) string {
 	return ""
 }
 
-// decodeDenials reads the set of a deny or warn rule strictly.
+// decodeDenials reads the set of a deny or warn rule strictly. Of a rule that
+// wavers, a denial whose effect is not written out refuses only.
 func (r *rule) decodeDenials(t *ast.Term, policy string) ([]decisionlog.Denial, error) {
 	if t == nil {
 		return nil, nil
@@ -120,6 +151,9 @@ func (r *rule) decodeDenials(t *ast.Term, policy string) ([]decisionlog.Denial, 
 		line := r.lines[d.Code]
 		if line == 0 {
 			line = r.line
+		}
+		if d.Effect == effectEndGrant && r.wavers && !r.ends[d.Code] {
+			d.Effect = effectRefuse
 		}
 		d.Policy, d.Rule, d.Location = policy, r.name, r.at(line)
 		out = append(out, d)

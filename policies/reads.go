@@ -92,6 +92,7 @@ func (c *compiled) checkReads(out *report) {
 			for _, member := range slices.Sorted(maps.Keys(found)) {
 				checkRead(p, name, spec, member, found[member], out)
 			}
+			p.checkEffects(name, found, out)
 		}
 	}
 }

@@ -34,10 +34,12 @@ type rule struct {
 	line     int
 	rt       *runtime
 	body     ast.Body
-	rank     int            // of the first phase that knows all it reads
-	constant bool           // reads no input
-	fields   []int          // of broker.Input that it reads, in order
-	lines    map[string]int // line of the rule by the code of its denial, where it is literal
+	rank     int             // of the first phase that knows all it reads
+	constant bool            // reads no input
+	fields   []int           // of broker.Input that it reads, in order
+	lines    map[string]int  // line of the rule by the code of its denial, where it is literal
+	ends     map[string]bool // codes of denials that are written with effect end_grant
+	wavers   bool            // reads what changes without anybody's doing, or by an operator's word
 	last     atomic.Pointer[recalled]
 }
 
@@ -57,7 +59,7 @@ func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (
 	}
 	found := d.all(compiledRules(rt.compiler, p)[name])
 	r := &rule{name: name, file: p.file, line: parsed[0].Location.Row, rt: rt, body: body,
-		rank: found.rank(), constant: len(found) == 0, lines: map[string]int{}}
+		rank: found.rank(), constant: len(found) == 0, lines: map[string]int{}, ends: map[string]bool{}, wavers: found.waver()}
 	for member := range found {
 		if i := fieldOf(member); i >= 0 {
 			r.fields = append(r.fields, i)
@@ -65,9 +67,14 @@ func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (
 	}
 	slices.Sort(r.fields)
 	for _, one := range parsed {
-		if code := literalCode(one); code != "" && r.lines[code] == 0 {
+		code := literal(one, "code")
+		if code == "" {
+			continue
+		}
+		if r.lines[code] == 0 {
 			r.lines[code] = one.Location.Row
 		}
+		r.ends[code] = r.ends[code] || literal(one, "effect") == effectEndGrant
 	}
 	return r, nil
 }

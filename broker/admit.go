@@ -178,7 +178,9 @@ func (c *call) expire() bool {
 
 // start admits a client at the start of a flow.
 func (c *call) start() error {
-	c.input = c.baseInput(c.req.Facts)
+	if err := c.began(); err != nil {
+		return err
+	}
 	d := c.ask(PhaseURL, nil)
 	if !d.Allowed {
 		c.lapse(d)

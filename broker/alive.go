@@ -57,7 +57,9 @@ func (b *Broker) Alive(ctx context.Context, u Unit, req Request) (alive, endGran
 	if b.wasSeen(saw, c.now) {
 		return true, false, nil
 	}
-	c.input = c.baseInput(req.Facts)
+	if err := c.began(); err != nil {
+		return false, false, err
+	}
 	d := c.ask(PhaseURL, nil)
 	c.lapse(d)
 	alive = d.Allowed || d.Unnamed && word != "revoke"
@@ -122,7 +124,9 @@ func (c *call) sweep() error {
 	if c.expire() || !c.live {
 		return nil
 	}
-	c.input = c.baseInput(c.req.Facts)
+	if err := c.began(); err != nil {
+		return err
+	}
 	c.lapse(c.ask(PhaseURL, nil))
 	return nil
 }

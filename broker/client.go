@@ -32,7 +32,8 @@ type Client struct {
 	OnPolicyChange string        `json:"on_policy_change,omitempty"` // what becomes of its grants when no policy names it any more, as of the last commit; empty: revoke
 	ExpiresAt      time.Time     `json:"expires_at"`                 // the client is gone from then on
 	CreatedAt      time.Time     `json:"created_at"`
-	Policy         []string      `json:"policy"` // winner at the last commit
+	FirstSeen      time.Time     `json:"first_seen,omitzero"` // when an earlier life of the client began; zero: this is the first that is known
+	Policy         []string      `json:"policy"`              // winner at the last commit
 	Tags           []string      `json:"tags"`
 	Revision       string        `json:"revision"` // policy revision at the last commit
 }
@@ -53,6 +54,15 @@ func (c *Client) ApproveKeys() {
 	if len(c.PendingKeys) > 0 {
 		c.Keys, c.PendingKeys = c.PendingKeys, nil
 	}
+}
+
+// Since is when the client was first admitted, in this life or in an earlier
+// one.
+func (c Client) Since() time.Time {
+	if c.FirstSeen.IsZero() {
+		return c.CreatedAt
+	}
+	return c.FirstSeen
 }
 
 // Expired reports whether the client's life is over at now. A client lives

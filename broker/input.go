@@ -79,6 +79,13 @@ type ClientInput struct {
 	Query             string   `json:"query"`
 	Warnings          []string `json:"warnings"`
 	AdmittedBefore    bool     `json:"admitted_before"`
+
+	// FirstSeen and HostFirstSeen are when this client identifier, and any
+	// client of this host, was first admitted; the present moment (input.time)
+	// where none ever was. UTC, whole seconds where it was before. What is
+	// known outlives the client by store.SeenKept.
+	FirstSeen     time.Time `json:"first_seen"`
+	HostFirstSeen time.Time `json:"host_first_seen"`
 }
 
 // RequestInput is the authorization request; after consent it is frozen in

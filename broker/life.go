@@ -122,6 +122,9 @@ func (c *call) stage(d Decision) {
 	row, isNew, write := c.row, !c.live, c.u.UpdateClient
 	if isNew {
 		row, write = Client{Incarnation: newIncarnation(), CreatedAt: c.now}, c.u.CreateClient
+		if first := c.input.Client.FirstSeen; first.Before(c.now) {
+			row.FirstSeen = first
+		}
 	}
 	row.ID, row.Registration, row.Domain = c.id.String(), c.registration, c.domain()
 	c.putInForce(&row)

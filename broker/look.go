@@ -88,7 +88,9 @@ func (b *Broker) Look(ctx context.Context, u Unit, row Client, frozen RequestInp
 
 // see asks about the client, brings its document and stages what follows.
 func (c *call) see() error {
-	c.input = c.baseInput(c.req.Facts)
+	if err := c.began(); err != nil {
+		return err
+	}
 	d := c.ask(PhaseURL, nil)
 	if !d.Allowed {
 		c.lapse(d)

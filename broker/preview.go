@@ -80,7 +80,9 @@ func (c *call) preview(p *Preview) error {
 		return err
 	}
 	p.Reached = "url"
-	c.input = c.baseInput(c.req.Facts)
+	if err := c.began(); err != nil {
+		return err
+	}
 	d := c.ask(PhaseURL, nil)
 	if !d.Allowed {
 		return refusal(d)

@@ -28,7 +28,9 @@ func (c *call) proceed() error {
 	if err := c.stillListed(); err != nil {
 		return err
 	}
-	c.input = c.baseInput(c.req.Facts)
+	if err := c.began(); err != nil {
+		return err
+	}
 	c.describeDocument()
 	c.input.User = totalUser(*c.req.Person)
 	phase := PhaseUser

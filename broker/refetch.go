@@ -99,7 +99,9 @@ func (c *call) refetchPin() (Refetched, error) {
 	}
 	out := Refetched{ClientID: pin.ID, Registration: RegistrationPinned, Before: pin.SHA256, Changes: []string{}}
 	c.given, c.dry = nil, true
-	c.input = c.baseInput(c.req.Facts)
+	if err := c.began(); err != nil {
+		return Refetched{}, err
+	}
 	var fault error
 	if d := c.ask(PhaseURL, nil); d.Allowed {
 		fault = c.obtain(d)

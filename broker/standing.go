@@ -26,7 +26,9 @@ func (b *Broker) Standing(ctx context.Context, u Unit, req Request) (way Network
 	if err := c.keysKeptOut(); err != nil {
 		return way, false, err
 	}
-	c.input = c.baseInput(req.Facts)
+	if err := c.began(); err != nil {
+		return way, false, err
+	}
 	d := c.ask(PhaseURL, nil)
 	c.lapse(d)
 	if d.Allowed || d.Unnamed && c.kept(PhaseRefresh) != nil {

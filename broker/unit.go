@@ -48,6 +48,12 @@ type Unit interface {
 	// ExtendClient moves the expiry of that incarnation forward, never back:
 	// commutative, and nothing happens when that incarnation is gone.
 	ExtendClient(id string, incarnation uint64, until time.Time)
+	// FirstSeen returns when a host first had a client, or, by a client
+	// identifier, when a client that has no row any more was first admitted; the
+	// zero time when that is not known. It is marked by CreateClient, from
+	// Client.CreatedAt, and by EndClient, from Client.Since, for identifiers
+	// that are https URLs, to the second.
+	FirstSeen(ctx context.Context, name string) (time.Time, error)
 	// Blocked returns the block of that kind and value; absence is false.
 	Blocked(ctx context.Context, kind BlockKind, value string) (Block, bool, error)
 	// PutBlock stores a block, in place of one of the same kind and value, and

@@ -73,6 +73,7 @@ type world struct {
 	mu       sync.Mutex
 	now      time.Time
 	rows     map[string]broker.Client
+	seen     map[string]time.Time // by host, and by identifier of clients that ended
 	blocks   map[string]broker.Block
 	pins     map[string]broker.Pin
 	versions []broker.Version
@@ -86,12 +87,13 @@ type world struct {
 	lateErr  error    // of the batch
 	readErr  error    // of the store
 	blockErr error    // of looking a block or a pin up
+	seenErr  error    // of looking up when a client came first
 }
 
 // newWorld activates a policy that admits the harmless document.
 func newWorld(t testing.TB, change ...func(*broker.Config)) *world {
 	t.Helper()
-	w := &world{t: t, now: noon, rows: map[string]broker.Client{}, blocks: map[string]broker.Block{}, pins: map[string]broker.Pin{}, epoch: 7}
+	w := &world{t: t, now: noon, rows: map[string]broker.Client{}, seen: map[string]time.Time{}, blocks: map[string]broker.Block{}, pins: map[string]broker.Pin{}, epoch: 7}
 	w.policy = &fakePolicy{rev: "rev-1", settings: terms()}
 	w.host = &fakeHost{w: w, body: document(nil), fresh: time.Hour}
 	uri := redirect
@@ -364,6 +366,12 @@ func (u *unit) CapClients(domain string, policies []string, caps broker.Caps) {
 		}
 		return nil
 	})
+}
+
+func (u *unit) FirstSeen(_ context.Context, name string) (time.Time, error) {
+	u.w.mu.Lock()
+	defer u.w.mu.Unlock()
+	return u.w.seen[name], errors.Join(u.read(), u.w.seenErr)
 }
 
 func (u *unit) Blocked(_ context.Context, kind broker.BlockKind, value string) (broker.Block, bool, error) {

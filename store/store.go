@@ -67,6 +67,10 @@ const (
 	VersionsKept      = 90 * 24 * time.Hour
 )
 
+// SeenKept is how long it is known when a client was first admitted after it
+// ended, and when a host first had one after its last client ended.
+const SeenKept = 400 * 24 * time.Hour
+
 // Store keeps the state of one server, or of several that share it.
 type Store interface {
 	// Begin starts a unit of work. It costs nothing and needs no end.
@@ -100,8 +104,8 @@ type Store interface {
 	// whose keeping time is over at now, and says how many: a session, a mark
 	// and an access token at their end, a code and a refresh token at
 	// KeepUntil, a grant GrantKept after it ended or, when it never ended,
-	// expired. The versions of one client count as one row. Clients are not
-	// swept: see Expired.
+	// expired. The versions of one client count as one row, and so does what
+	// FirstSeen knows of one name. Clients are not swept: see Expired.
 	Sweep(ctx context.Context, now time.Time, max int) (int, error)
 	// Healthy returns nil when the last commit took effect, else why not.
 	Healthy() error

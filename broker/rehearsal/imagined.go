@@ -38,6 +38,7 @@ func (d *atHand) Document(ctx context.Context, id cimd.ID, lim fetch.Limits, hel
 type imagined struct {
 	records []decisionlog.Record
 	row     *broker.Client
+	seen    map[string]time.Time // of broker.Unit.FirstSeen
 	epoch   uint64
 	active  string
 }
@@ -62,6 +63,9 @@ func (u *imagined) ClientCount(context.Context, string, []string) (broker.Caps, 
 }
 func (u *imagined) Blocked(context.Context, broker.BlockKind, string) (broker.Block, bool, error) {
 	return broker.Block{}, false, nil
+}
+func (u *imagined) FirstSeen(_ context.Context, name string) (time.Time, error) {
+	return u.seen[name], nil
 }
 func (u *imagined) PutBlock(broker.Block)              {}
 func (u *imagined) DropBlock(broker.BlockKind, string) {}

@@ -36,6 +36,8 @@ type Scene struct {
 	RedirectURI *string             // nil: the first of Document, if that can be read
 	Request     broker.RequestInput // RedirectURI and Redirect are filled in
 	At          time.Time           // when the request comes; required
+	FirstSeen   time.Time           // when the client was first admitted; zero: never before
+	HostSeen    time.Time           // when any client of its host was; zero: never before
 	Person      *broker.UserInput   // who signs in and agrees; nil: nobody, so that the user phase is not asked
 	Refresh     *Refresh            // a later use of the refresh token; needs Person
 }
@@ -112,7 +114,10 @@ func (s Stage) begin(ctx context.Context, sc Scene) (*play, error) {
 	if err := b.Activate(ctx, s.Policy, "", &p.unit, func(context.Context) error { return nil }); err != nil {
 		return nil, err
 	}
-	p.broker, p.unit.records = b, nil
+	p.broker, p.unit.records, p.unit.seen = b, nil, map[string]time.Time{sc.ClientID: sc.FirstSeen}
+	if id, err := cimd.Parse(sc.ClientID); err == nil {
+		p.unit.seen[id.Host] = sc.HostSeen
+	}
 	return p, nil
 }
 

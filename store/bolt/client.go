@@ -48,6 +48,8 @@ type life struct {
 	Policy      []string  `json:"policy"`
 	FetchedAt   time.Time `json:"fetched_at"`
 	ExpiresAt   time.Time `json:"expires_at"`
+	CreatedAt   time.Time `json:"created_at"`
+	FirstSeen   time.Time `json:"first_seen"`
 	Published   []byte    `json:"published"` // as in clientRow
 }
 
@@ -110,7 +112,7 @@ func (u *unit) CreateClient(c broker.Client) {
 		if err := t.dropClient(c.ID); err != nil {
 			return err
 		}
-		return errors.Join(t.enterClient(row, body), t.put(clientBucket, []byte(c.ID), raw))
+		return errors.Join(t.enterClient(row, body), t.put(clientBucket, []byte(c.ID), raw), t.sight(hostOf(c.ID), c.CreatedAt))
 	})
 }
 
@@ -201,12 +203,12 @@ func notOlder(c broker.Client) func(*txn) error {
 func (u *unit) EndClient(id string, number uint64, at time.Time, reason broker.Reason) {
 	u.ends = append(u.ends, incarnation{id, number})
 	u.stage(requireLife(id, number), func(t *txn) error {
-		now, ok, err := t.lives(id)
+		now, ok, err := load[life](t.view, clientBucket, []byte(id))
 		if err != nil {
 			return err
 		}
-		if ok && now == number {
-			if err := errors.Join(t.dropClient(id), t.keepVersions(id, at.Add(store.VersionsKept))); err != nil {
+		if ok && now.Incarnation == number {
+			if err := errors.Join(t.dropClient(id), t.keepVersions(id, at.Add(store.VersionsKept)), t.partSeen(id, now.since(), at)); err != nil {
 				return err
 			}
 		}

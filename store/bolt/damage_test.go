@@ -27,7 +27,7 @@ func furnished(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "store.db")
 	s := open(t, path)
 	u := s.Begin()
-	u.CreateClient(broker.Client{ID: "https://a.example/c", Incarnation: 1, ExpiresAt: at, Tags: []string{strings.Repeat("t", 200)}, Published: []byte("{\"a\":1}")})
+	u.CreateClient(broker.Client{ID: "https://a.example/c", Incarnation: 1, CreatedAt: at, ExpiresAt: at, Tags: []string{strings.Repeat("t", 200)}, Published: []byte("{\"a\":1}")})
 	u.PutVersion(broker.Version{ClientID: "https://a.example/c", SHA256: "a", Published: []byte("{\"b\":1}"), SeenAt: at})
 	u.PutPin(broker.Pin{ID: "https://a.example/p", Published: []byte("{}")})
 	u.PutVersion(broker.Version{ClientID: "https://a.example/p", SHA256: "p", SeenAt: at})
@@ -62,6 +62,7 @@ func reads(s *bolt.Store) map[string]func() error {
 		"versions":       func() error { _, err := s.Versions(ctx, "https://a.example/c"); return err },
 		"versions_kept":  func() error { _, err := s.Sweep(ctx, at.Add(store.VersionsKept), 100); return err },
 		"clients_by_end": func() error { _, err := s.Expired(ctx, at, 1); return err },
+		"first_seen":     func() error { _, err := s.Begin().FirstSeen(ctx, "a.example"); return err },
 		"pins":           func() error { _, err := s.Pins(ctx); return err },
 		"blocks":         func() error { _, err := s.Blocks(ctx); return err },
 		"grants":         func() error { _, _, err := s.Begin().Grant(ctx, "grant-1"); return err },

@@ -29,7 +29,7 @@ func TestHeavyChurn(t *testing.T) {
 				n++
 				id := fmt.Sprintf("https://app-%06d.example/oauth/client.json", n*48_271%1_000_003)
 				body := fmt.Appendf(nil, `{"client_id":%q,"client_name":"Client","redirect_uris":["http://127.0.0.1/callback"]}`, id)
-				u.CreateClient(broker.Client{ID: id, Incarnation: uint64(n), Published: body, Policy: []string{"p"}, ExpiresAt: now.Add(time.Hour)})
+				u.CreateClient(broker.Client{ID: id, Incarnation: uint64(n), Published: body, Policy: []string{"p"}, CreatedAt: now, ExpiresAt: now.Add(time.Hour)})
 				u.PutVersion(broker.Version{ClientID: id, SHA256: id, Published: body, SeenAt: now})
 				u.PutGrant(store.Grant{ID: fmt.Sprint(n), ClientID: id, Incarnation: uint64(n), CreatedAt: now, ExpiresAt: now.Add(time.Hour)})
 			}
@@ -54,9 +54,9 @@ func TestHeavyChurn(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		now = now.Add(store.VersionsKept)
-		if swept, err := s.Sweep(t.Context(), now, 10*each); err != nil || swept != 2*each {
-			t.Fatalf("Sweep() = %d, %v, want grants and histories of %d clients", swept, err, each)
+		now = now.Add(store.SeenKept)
+		if swept, err := s.Sweep(t.Context(), now, 10*each); err != nil || swept != 4*each {
+			t.Fatalf("Sweep() = %d, %v, want grants, histories and marks of %d clients and hosts", swept, err, each)
 		}
 		info, err := os.Stat(path)
 		if err != nil {

@@ -23,6 +23,7 @@ const (
 	accessKind  = 'a'
 
 	versionsKind = 'v' // all versions of one client
+	seenKind     = 'f' // a mark of when a name was first seen, by the name itself
 )
 
 func expiryKey(kind byte, key []byte, until time.Time) []byte {
@@ -119,8 +120,11 @@ func (w *sweep) due(t *txn) ([][]byte, error) {
 // remove deletes one row with its index entries.
 func (w *sweep) remove(t *txn, index []byte) error {
 	key := index[timeKeyLen+1:]
-	if index[timeKeyLen] == versionsKind {
-		return w.removeVersions(t, index, string(key))
+	switch index[timeKeyLen] {
+	case versionsKind:
+		return w.removeKept(t, index, t.sweepVersions)
+	case seenKind:
+		return w.removeKept(t, index, t.sweepSeen)
 	}
 	b, ok := map[byte]bucket{
 		sessionKind: sessionBucket, codeKind: codeBucket, grantKind: grantBucket, spentKind: spentBucket,
@@ -149,9 +153,9 @@ func (w *sweep) remove(t *txn, index []byte) error {
 	return t.del(expiryBucket, index)
 }
 
-// removeVersions deletes what is kept of a client that is gone.
-func (w *sweep) removeVersions(t *txn, index []byte, clientID string) error {
-	gone, err := t.sweepVersions(clientID, w.now)
+// removeKept deletes what is kept of something that is gone.
+func (w *sweep) removeKept(t *txn, index []byte, forget func(name string, now time.Time) (gone bool, err error)) error {
+	gone, err := forget(string(index[timeKeyLen+1:]), w.now)
 	if err != nil {
 		w.bad = append(w.bad, err)
 		return nil

@@ -31,6 +31,7 @@ const (
 	pinBucket        bucket = "pins"              // client identifier → broker.Pin
 	versionBucket    bucket = "versions"          // client identifier, time, number → versionRow
 	keptBucket       bucket = "versions_kept"     // client identifier → keptRow
+	seenBucket       bucket = "first_seen"        // hash of a host, or of the identifier of a client that ended → seenMark
 	expiryBucket     bucket = "expiry"            // time, kind, key of the row to sweep
 	recordBucket     bucket = "records"           // sequence number → sealed record
 	byRequestBucket  bucket = "records_request"   // request id, sequence number
@@ -45,7 +46,7 @@ func buckets() []bucket {
 		metaBucket, clientBucket, grantBucket, liveGrantBucket, codeBucket, sessionBucket, spentBucket,
 		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, byClientBucket, byGrantBucket,
 		refreshBucket, accessBucket, grantListBucket, countBucket, blockBucket, pinBucket, versionBucket,
-		clientEndBucket, bodyBucket, keptBucket,
+		clientEndBucket, bodyBucket, keptBucket, seenBucket,
 	}
 }
 

@@ -17,12 +17,13 @@ import (
 // required lists the buckets without which a file of that format is damaged.
 // Format 1 had neither tokens nor the list of grants, format 2 no counts of
 // clients, format 3 no blocks, pins and versions, and each client's document
-// in its row. The list and the counts can be built from the rows at any time.
+// in its row, format 4 no marks of when hosts were first seen. The list and the
+// counts can be built from the rows at any time.
 func required(version int) []bucket {
 	since4 := []bucket{blockBucket, pinBucket, versionBucket, keptBucket, clientEndBucket, bodyBucket}
 	return slices.DeleteFunc(buckets(), func(b bucket) bool {
 		return b == grantListBucket || b == countBucket || version < 2 && (b == refreshBucket || b == accessBucket) ||
-			version < 4 && slices.Contains(since4, b)
+			version < 4 && slices.Contains(since4, b) || version < 5 && b == seenBucket
 	})
 }
 
@@ -71,7 +72,7 @@ func renew(tx *bbolt.Tx) error {
 	if err := t.indexSummaries(); err != nil {
 		return err
 	}
-	if err := t.countClients(); err != nil {
+	if err := errors.Join(t.countClients(), t.sightAll()); err != nil {
 		return err
 	}
 	f, _, err := load[format](t.view, metaBucket, []byte(formatKey))

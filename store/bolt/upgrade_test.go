@@ -45,8 +45,8 @@ func former(t *testing.T, path string) {
 // listedClients are the clients of listed, in the order of their ends.
 var listedClients = []broker.Client{
 	{ID: "https://b.example/", Incarnation: 3, Published: []byte(`{"b":1}`), DocumentSHA256: "eb8ed3ccb5023093b56f490a46501e88d09736687e609fdbc1c71b3df8b9ccd3", ExpiresAt: at},
-	{ID: "https://a.example/1", Domain: "a.example", Incarnation: 1, Published: []byte(`{"a":1}`), DocumentSHA256: "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862", ExpiresAt: at.Add(time.Hour)},
-	{ID: "https://a.example/2", Domain: "a.example", Incarnation: 2, Published: []byte(`{"a":1}`), DocumentSHA256: "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862", ExpiresAt: at.Add(2 * time.Hour)},
+	{ID: "https://a.example/1", Domain: "a.example", Incarnation: 1, Published: []byte(`{"a":1}`), DocumentSHA256: "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862", CreatedAt: at.Add(time.Minute), ExpiresAt: at.Add(time.Hour)},
+	{ID: "https://a.example/2", Domain: "a.example", Incarnation: 2, Published: []byte(`{"a":1}`), DocumentSHA256: "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862", CreatedAt: at, ExpiresAt: at.Add(2 * time.Hour)},
 }
 
 // inlined makes the rows of listedClients and the two records what they were
@@ -76,7 +76,7 @@ func inlined(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	for _, b := range []string{"blocks", "pins", "versions", "versions_kept", "clients_by_end", "bodies"} {
+	for _, b := range []string{"blocks", "pins", "versions", "versions_kept", "clients_by_end", "bodies", "first_seen"} {
 		if err := tx.DeleteBucket([]byte(b)); err != nil {
 			return err
 		}
@@ -153,6 +153,15 @@ func TestUpgrade(t *testing.T) {
 				return tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw))
 			})
 		},
+		"without marks of when hosts were first seen (format 4)": func(t *testing.T, path string) {
+			raw, err := json.Marshal(map[string]any{"format": 4, "created": at})
+			if err != nil {
+				t.Fatal(err)
+			}
+			edit(t, path, func(tx *bbolt.Tx) error {
+				return errors.Join(tx.DeleteBucket([]byte("first_seen")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
+			})
+		},
 		"without counts of clients": func(t *testing.T, path string) {
 			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("client_counts")) })
 		},
@@ -173,6 +182,9 @@ func TestUpgrade(t *testing.T) {
 			if got, err := u.ClientCount(t.Context(), "a.example", nil); err != nil || got.Total != 3 || got.PerDomain != 2 {
 				t.Errorf("ClientCount() = %+v, %v, want 3 in all, 2 of the domain", got, err)
 			}
+			if seen, err := u.FirstSeen(t.Context(), "a.example"); err != nil || !seen.Equal(at) {
+				t.Errorf("FirstSeen() = %v, %v, want the earlier of its clients, %v", seen, err, at)
+			}
 			u.PutBlock(broker.Block{Kind: broker.BlockHost, Value: "h"})
 			u.PutRefresh(store.Refresh{Hash: "r", KeepUntil: at})
 			u.PutAccess(store.Access{Key: "k", ExpiresAt: at})
@@ -180,8 +192,8 @@ func TestUpgrade(t *testing.T) {
 			if err := errors.Join(s.Commit(t.Context(), u), s.Close()); err != nil {
 				t.Fatal(err)
 			}
-			if n := formatOf(t, path); n != 4 {
-				t.Errorf("format after opening = %d, want 4", n)
+			if n := formatOf(t, path); n != 5 {
+				t.Errorf("format after opening = %d, want 5", n)
 			}
 			before := read(t, path)
 			s = open(t, path)

@@ -54,6 +54,8 @@ func suite() []conformance {
 		{"versions: so many of a client and of a day (G-08)", versionBounds},
 		{"versions: kept for a while after their client", versionsKept},
 		{"client rows: those whose life is over (PF-13, B14)", expired},
+		{"client rows: when a client and its host came first", firstSeen},
+		{"client rows: a commit that fails marks nobody as seen", firstSeenLost},
 		{"client rows: 50 creators of one identifier (B28)", clientRace},
 		{"client rows: counted in all and by domain (B14)", clientCounts},
 		{"client rows: 50 creators under a cap (B14, G-15)", clientCapRace},

@@ -271,13 +271,13 @@ func (c *call) redirectSent() string {
 // ask puts one phase to the policy and keeps its answer for the record.
 func (c *call) ask(p Phase, doc *cimd.Document) Decision {
 	c.input.Phase = p
-	d := c.policy.Decide(c.ctx, Query{Input: c.input, Document: doc, Offer: c.b.cfg.Offer, Kept: c.kept(p)})
+	d := c.policy.Decide(c.ctx, Query{Input: c.input, Document: doc, Offer: c.b.cfg.Offer, Explain: c.b.cfg.Explain, Kept: c.kept(p)})
 	c.input.Effective = totalEffective(d.Effective)
 	c.out.Decision, c.out.Request = d, c.input.Request
 	c.metrics["timer_decide_"+string(p)+"_ns"] = d.Took.Nanoseconds()
 	c.phases = append(c.phases, decisionlog.Phase{
 		Phase: string(p), Allowed: d.Allowed, Reason: string(d.Reason), Winner: d.Winner, Why: d.Why,
-		NearestMiss: d.NearestMiss, Candidates: d.Candidates, Denials: d.Denials, Warnings: d.Warnings,
+		NearestMiss: d.NearestMiss, Candidates: d.Candidates, Denials: d.Denials, Warnings: d.Warnings, Explanation: d.Explanation,
 	})
 	return d
 }

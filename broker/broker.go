@@ -45,6 +45,7 @@ type Config struct {
 	Cache     CacheBounds                    // server bounds of a document's freshness
 	Budgets   Budgets                        // of fetches for clients that are not known
 	Caps      Caps                           // of clients at the same time
+	Explain   bool                           // records carry what policy tells beside its answer; never on a server
 	AdmitOff  bool                           // cimd.admit: false; only clients that an operator pinned or registered are let in, and nothing is fetched
 	// Registered are the clients of the configuration: no two with one
 	// identifier, each with a document that is valid for it.

@@ -26,6 +26,7 @@ type Query struct {
 	Input    Input          // complete up to its Phase; Row and Effective are filled by Decide
 	Document *cimd.Document // from phase document on
 	Offer    Offer          // what this server can do
+	Explain  bool           // fill Decision.Explanation and the Read of denials; the answer is the same
 	Kept     *Settings      // phase refresh: terms that hold when no policy names the client any more, within guardrails and maxima; nil: none do
 }
 
@@ -68,6 +69,7 @@ type Decision struct {
 	Redirects   []cimd.Redirect // registered redirect URIs that the settings keep; phase document on
 	Effective   Effective
 	Cut         []decisionlog.Cut
+	Explanation *decisionlog.Explanation // only with Query.Explain
 	Took        time.Duration
 }
 

@@ -35,6 +35,9 @@ type decision struct {
 	broken  error         // the first evaluation error
 	refused *broker.Error // the first refusal of the composition itself
 	out     broker.Decision
+
+	trail  *trail   // of the settings; nil unless it is to be explained
+	errors []string // every evaluation error, where it is to be explained
 }
 
 // match is one policy that matched, with what is left of its share.
@@ -56,6 +59,9 @@ func (m *match) row() *row {
 func (d *decision) fail(err error) {
 	if d.broken == nil {
 		d.broken = err
+	}
+	if d.query.Explain {
+		d.errors = append(d.errors, err.Error())
 	}
 }
 
@@ -190,7 +196,7 @@ func (d *decision) list() {
 			c.Pattern = m.entry.pattern.text
 		}
 		if r := m.row(); r != nil {
-			c.Row = "data." + r.list + "[" + r.host + "] " + r.path
+			c.Row = r.name()
 		}
 		d.out.Candidates = append(d.out.Candidates, c)
 		if !m.ranks() {

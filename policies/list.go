@@ -35,6 +35,9 @@ func (r *row) member() map[string]any {
 		"expires": r.written, "owner": r.owner, "ticket": r.ticket}
 }
 
+// name is list, host and path.
+func (r *row) name() string { return "data." + r.list + "[" + r.host + "] " + r.path }
+
 // expired reports whether the row is over at now, its last moment included.
 func (r *row) expired(now time.Time) bool { return !r.expires.IsZero() && !now.Before(r.expires) }
 

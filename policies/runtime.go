@@ -37,7 +37,9 @@ type rule struct {
 	rank     int             // of the first phase that knows all it reads
 	constant bool            // reads no input
 	fields   []int           // of broker.Input that it reads, in order
-	lines    map[string]int  // line of the rule by the code of its denial, where it is literal
+	path     ast.Ref         // of the rule, from data on
+	lines    map[string]int  // line of the first rule by the code of its denial, where it is literal
+	sure     bool            // lines tell for every denial which rule made it
 	ends     map[string]bool // codes of denials that are written with effect end_grant
 	wavers   bool            // reads what changes without anybody's doing, or by an operator's word
 	last     atomic.Pointer[recalled]
@@ -58,7 +60,7 @@ func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (
 		return nil, err
 	}
 	found := d.all(compiledRules(rt.compiler, p)[name])
-	r := &rule{name: name, file: p.file, line: parsed[0].Location.Row, rt: rt, body: body,
+	r := &rule{name: name, file: p.file, line: parsed[0].Location.Row, rt: rt, body: body, path: ref,
 		rank: found.rank(), constant: len(found) == 0, lines: map[string]int{}, ends: map[string]bool{}, wavers: found.waver()}
 	for member := range found {
 		if i := fieldOf(member); i >= 0 {
@@ -66,8 +68,10 @@ func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (
 		}
 	}
 	slices.Sort(r.fields)
+	r.sure = true
 	for _, one := range parsed {
 		code := literal(one, "code")
+		r.sure = r.sure && code != "" && r.lines[code] == 0
 		if code == "" {
 			continue
 		}
@@ -76,6 +80,7 @@ func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (
 		}
 		r.ends[code] = r.ends[code] || literal(one, "effect") == effectEndGrant
 	}
+	r.sure = r.sure || len(parsed) == 1
 	return r, nil
 }
 
@@ -100,7 +105,7 @@ func (e *evalError) Error() string { return e.at + ": " + e.err.Error() }
 func (e *evalError) Unwrap() error { return e.err }
 
 // eval runs the query until b is spent. It returns nil for an undefined rule.
-func (r *rule) eval(ctx context.Context, input *ast.Term, b *budget) (*ast.Term, error) {
+func (r *rule) eval(ctx context.Context, input *ast.Term, b *budget, watch ...topdown.QueryTracer) (*ast.Term, error) {
 	txn, err := r.rt.store.NewTransaction(ctx)
 	if err != nil {
 		return nil, &evalError{r.at(r.line), err}
@@ -110,6 +115,9 @@ func (r *rule) eval(ctx context.Context, input *ast.Term, b *budget) (*ast.Term,
 		WithCancel(b).WithStrictBuiltinErrors(true).WithMetrics(metrics.NoOp())
 	if input != nil {
 		q = q.WithInput(input)
+	}
+	for _, w := range watch {
+		q = q.WithQueryTracer(w)
 	}
 	var out *ast.Term
 	err = q.Iter(ctx, func(res topdown.QueryResult) error {

@@ -75,6 +75,9 @@ func (d *decision) run(ctx context.Context) {
 	d.settle(ctx)
 	d.negotiate()
 	d.deny(ctx)
+	if d.query.Explain {
+		d.out.Explanation = d.explanation()
+	}
 }
 
 // parseID reads the identifier: a URL, or the opaque one that only a client of

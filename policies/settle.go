@@ -48,8 +48,8 @@ func (d *decision) keep(ctx context.Context) {
 	if g := d.terms.Require.Groups; len(g) > 0 {
 		d.terms.groups = [][]string{g}
 	}
-	d.terms.bound(ceiling, "the guardrails")
-	d.terms.bound(d.set.maxima, "the server maxima")
+	d.trail = d.follow("", nil, nil)
+	d.ceil(ceiling)
 	d.known, d.out.Kept = true, true
 	if d.terms.conflict != "" {
 		d.fail(errors.New(d.terms.conflict))
@@ -60,7 +60,7 @@ func (d *decision) keep(ctx context.Context) {
 // settled takes the terms of a single winner that are the same for every
 // request.
 func (d *decision) settled() bool {
-	if len(d.winners) > 1 || d.winners[0].row() != nil || d.winners[0].settled == nil {
+	if d.query.Explain || len(d.winners) > 1 || d.winners[0].row() != nil || d.winners[0].settled == nil {
 		return false
 	}
 	d.terms = *d.winners[0].settled
@@ -101,18 +101,29 @@ func (d *decision) compose(ctx context.Context) bool {
 			return false
 		}
 		t := complete(own, d.set.defaults)
+		tr := d.follow(m.name, own, d.set.defaults)
+		tr.step("scopes.ceiling", &t)
 		if r := m.row(); r != nil {
 			t.bound(r.settings, "the row")
+			tr.row(r, &t)
 		}
 		if i == 0 {
-			d.terms = t
+			d.terms, d.trail = t, tr
 		} else {
 			d.terms.meet(t, "policy "+m.name)
+			d.trail.met(m.name, &d.terms)
 		}
 	}
-	d.terms.bound(ceiling, "the guardrails")
-	d.terms.bound(d.set.maxima, "the server maxima")
+	d.ceil(ceiling)
 	return true
+}
+
+// ceil bounds the terms by what no policy overrides.
+func (d *decision) ceil(ceiling partial) {
+	d.terms.bound(ceiling, "the guardrails")
+	d.trail.step("guardrails", &d.terms)
+	d.terms.bound(d.set.maxima, "the server maxima")
+	d.trail.step("server maxima", &d.terms)
 }
 
 // settings returns what one policy gives, or false when it cannot be known in
@@ -157,6 +168,7 @@ func (d *decision) negotiate() {
 	d.out.Effective = empty
 	if d.known && d.broken == nil {
 		d.terms.narrowMethods(d.query.Document.AuthMethods())
+		d.trail.step("document", &d.terms)
 		if d.terms.conflict != "" {
 			d.fail(errors.New(d.terms.conflict))
 		} else {
@@ -184,6 +196,7 @@ func (d *decision) skip(methods []string) {
 	keyed := len(methods) == 1 && methods[0] == "private_key_jwt"
 	if !exact || !keyed || use.Kind != "https" || use.Relation != "same_origin" {
 		d.terms.Consent.Mode, d.terms.written = "always", nil
+		d.trail.step("the conditions of skip", &d.terms)
 	}
 }
 

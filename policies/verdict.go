@@ -40,6 +40,7 @@ func (d *decision) denyBy(ctx context.Context, m *match) {
 			d.broke(m, err)
 			return
 		}
+		d.locate(ctx, m, r, found)
 		if name == "warn" || m.mode == modeWarn {
 			d.out.Warnings = append(d.out.Warnings, found...)
 			continue
@@ -105,18 +106,23 @@ func (d *decision) nearestMiss() string {
 		return "policy " + c.Policy + " matches and is veto-only: it has no settings"
 	}
 	for _, e := range d.set.index.lookup(d.id) {
-		if e.row != nil && e.row.expired(d.query.Input.Time) {
-			return "policy " + e.policy.name + ": the row for " + e.row.host + e.row.path + " expired " + e.row.written
-		}
-		if !contains(e.policy.registrations, d.query.Input.Registration) {
-			return "policy " + e.policy.name + ": the pattern matched, but not registration " + clip(string(d.query.Input.Registration), 20)
-		}
-		return "policy " + e.policy.name + ": the pattern matched, but its rule applies is not true"
+		return "policy " + e.policy.name + ": " + d.missed(e)
 	}
 	if d.id.IsOpaque() {
 		return "no policy names the client_id " + clip(d.id.String(), 80)
 	}
 	return d.set.index.nearest(d.id)
+}
+
+// missed says why a policy takes no part although its pattern matches.
+func (d *decision) missed(e *entry) string {
+	switch {
+	case e.row != nil && e.row.expired(d.query.Input.Time):
+		return "the row for " + e.row.host + e.row.path + " expired " + e.row.written
+	case !contains(e.policy.registrations, d.query.Input.Registration):
+		return "the pattern matched, but not registration " + clip(string(d.query.Input.Registration), 20)
+	}
+	return "the pattern matched, but its rule applies is not true"
 }
 
 func contains(list []string, r broker.Registration) bool {

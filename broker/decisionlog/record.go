@@ -103,6 +103,8 @@ type Phase struct {
 	Candidates  []Candidate `json:"candidates,omitempty"`   // every policy that matched, best first
 	Denials     []Denial    `json:"denials,omitempty"`      // what refused
 	Warnings    []Denial    `json:"warnings,omitempty"`     // what was said without refusing
+
+	Explanation *Explanation `json:"explanation,omitempty"` // nil in the records of a log
 }
 
 // Candidate is one policy that matched the client identifier.
@@ -125,7 +127,8 @@ type Denial struct {
 	UserMessage string `json:"user_message,omitempty"` // may be shown to the person, on purpose
 	Remedy      string `json:"remedy,omitempty"`       // what to do about it
 	Effect      string `json:"effect,omitempty"`       // refuse or end_grant
-	Location    string `json:"location,omitempty"`     // file:line
+	Location    string `json:"location,omitempty"`     // file:line of the rule that fired
+	Read        []Read `json:"read,omitempty"`         // what that rule and its helpers look at; empty in the records of a log
 
 	// Of a denial that the guardrails waive for this client, which then stands
 	// among the warnings and refuses nothing:

@@ -2,75 +2,19 @@ package policies_test
 
 import (
 	"context"
-	"encoding/json"
 	"io/fs"
-	"maps"
-	"path"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/cover"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
-	"github.com/open-policy-agent/opa/v1/tester"
 
 	"guestlist/policies"
 )
 
 // The ten rules and the package of each.
-var tenRules = []string{"freeze", "group", "hours", "key", "loopback", "network", "par", "resource", "signin"}
-
-// regoTests runs the Rego tests of a root with strict built-in errors (trap F5)
-// and returns what they covered.
-func regoTests(t *testing.T, root fs.FS) *cover.Report {
-	t.Helper()
-	modules, data := map[string]*ast.Module{}, map[string]any{}
-	err := fs.WalkDir(root, ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		body, err := fs.ReadFile(root, p)
-		switch {
-		case err != nil:
-		case path.Base(p) == "data.json":
-			at := data
-			for part := range strings.SplitSeq(path.Dir(p), "/") {
-				next := map[string]any{}
-				if old, ok := at[part].(map[string]any); ok {
-					next = old
-				}
-				at[part], at = next, next
-			}
-			err = json.Unmarshal(body, &at)
-		case path.Ext(p) == ".rego":
-			modules[p], err = ast.ParseModuleWithOpts(p, string(body), ast.ParserOptions{RegoVersion: ast.RegoV1, ProcessAnnotation: true})
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tracer := cover.New()
-	ch, err := tester.NewRunner().SetDefaultRegoVersion(ast.RegoV1).SetStore(inmem.NewFromObject(data)).
-		SetCoverageQueryTracer(tracer).RaiseBuiltinErrors(true).Run(context.Background(), modules)
-	if err != nil {
-		t.Fatalf("Run = %v", err)
-	}
-	n := 0
-	for r := range ch {
-		n++
-		if !r.Pass() {
-			t.Errorf("%s: %s: not passed: %v", r.Location, r.Name, r)
-		}
-	}
-	if n == 0 {
-		t.Error("there are no tests")
-	}
-	report := tracer.Report(modules)
-	return &report
-}
+var tenRules = []string{"freeze", "group", "hours", "key", "loopback", "network", "par", "quarantine", "resource", "signin"}
 
 // overlay joins roots; the last one wins.
 func overlay(t testing.TB, roots ...fs.FS) fstest.MapFS {
@@ -108,11 +52,20 @@ func TestLibraryHasTheTenRules(t *testing.T) {
 
 // The library is tested line by line, with strict built-in errors.
 func TestLibraryRegoTests(t *testing.T) {
-	report := regoTests(t, policies.Library())
-	for _, name := range slices.Sorted(maps.Keys(report.Files)) {
-		for _, r := range report.Files[name].NotCovered {
-			t.Errorf("%s:%d is covered by no test", name, r.Start.Row)
+	report, err := policies.Test(t.Context(), policies.TestConfig{Config: policies.Config{FS: policies.Library()}, Library: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Failed() {
+		t.Errorf("%s:%d: %s: %s %s %s", r.File, r.Line, r.Name, r.Outcome, r.Expression, r.Error)
+	}
+	for _, f := range report.Coverage.Files {
+		if f.Percent != 100 {
+			t.Errorf("%s: no test covers lines %v", f.File, f.Missing)
 		}
+	}
+	if len(report.Coverage.Files) != len(tenRules) || len(report.Findings) != 0 {
+		t.Errorf("%d files are covered, want %d; findings %v", len(report.Coverage.Files), len(tenRules), report.Findings)
 	}
 }
 

@@ -7,33 +7,23 @@
 package guestlist.key
 
 # METADATA
-# title: One of these scopes without a key
+# title: The client can come without a key
 # description: >-
-#   For deny_document, as in: deny_document contains key.missing({"mcp:write"}). A
-#   client that may also come without its key counts as one without. An empty set
-#   protects every scope. At a refresh the scopes are those that are asked then.
-missing(scopes) := {
+#   For deny_document, as in: deny_document contains key.missing if "mcp:write" in
+#   input.effective.scopes. A client that may come with or without its key counts as one
+#   without, and so does one with a shared secret, which both sides know. At a refresh
+#   the scopes are those that are asked for then.
+missing := {
 	"code": "key_missing",
-	"message": sprintf("a scope of %.200v needs a client that authenticates with a key alone", [scopes]),
-	"remedy": "publish a key in the client's document (private_key_jwt), or ask for other scopes",
+	"message": "this takes a client that authenticates with a key, and with nothing else",
+	"remedy": "the client publishes a key in its document (private_key_jwt), or asks for other scopes",
 } if {
-	not _spared(scopes)
 	not _key_alone
 }
 
 # METADATA
-# title: None of the scopes is granted
-# description: An empty set spares nobody.
-_spared(scopes) if {
-	protected := {scope | some scope in scopes}
-	count(protected) > 0
-	granted := input.effective.scopes
-	count(protected & {scope | some scope in granted}) == 0
-}
-
-# METADATA
 # title: Every way to authenticate takes a key
-# description: A shared secret is no key, because both sides know it.
+# description: No way at all is none that does.
 _key_alone if {
 	methods := {method | some method in input.effective.auth_methods}
 	count(methods) > 0

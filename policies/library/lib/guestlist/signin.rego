@@ -28,7 +28,9 @@ stale(limit) := {
 # description: >-
 #   For deny_refresh, as in: deny_refresh contains signin.stale_at_refresh("12h"). After
 #   that time no grant is refreshed any more and every person is asked again. The grant
-#   itself stays until it expires; to end it, give the denial the effect end_grant.
+#   itself stays until it expires. To end it, write the denial out and put this behind
+#   its if: deny_refresh contains {"code": "…", "message": "…", "effect": "end_grant"} if
+#   signin.stale_at_refresh("12h").
 stale_at_refresh(limit) := {
 	"code": "signin_stale",
 	"message": sprintf("the person of this grant signed in at %v, more than %v before", [input.user.auth_time, limit]),

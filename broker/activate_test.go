@@ -38,6 +38,52 @@ func TestActivate(t *testing.T) {
 	}
 }
 
+// Facts are swapped like policies: other facts are another activation of the
+// same revision, in one commit with its record, and equal ones write nothing.
+func TestActivateFacts(t *testing.T) {
+	w := newWorld(t)
+	digest := func(facts map[string]any) string {
+		d, err := broker.FactsDigest(facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	activate := func(facts map[string]any) {
+		t.Helper()
+		w.policy = &fakePolicy{rev: "rev-1", settings: terms(), facts: facts}
+		u := w.begin()
+		if err := w.b.Activate(t.Context(), w.policy, "facts.yaml", u, u.commit); err != nil {
+			t.Fatalf("Activate() = %v", err)
+		}
+	}
+	if o := w.mustAdmit(); w.records[len(w.records)-1].FactsSHA256 != "" || w.facts != "" || o.Epoch != 8 {
+		t.Errorf("a revision without facts: record %+v, stored %q, want no digest", w.records[len(w.records)-1], w.facts)
+	}
+	frozen := map[string]any{"freeze": true}
+	activate(frozen)
+	r := w.records[len(w.records)-1]
+	if r.Event != "facts.changed" || r.Revision != "rev-1" || r.FactsSHA256 != digest(frozen) || r.Epoch != 9 || r.Detail != "facts.yaml" {
+		t.Errorf("record = %+v, want facts.changed under epoch 9", r)
+	}
+	if w.commits != 3 || w.epoch != 9 || w.facts != digest(frozen) || w.revision != "rev-1" {
+		t.Errorf("%d commits, epoch %d, facts %q", w.commits, w.epoch, w.facts)
+	}
+	o := w.mustAdmit()
+	if r := w.later[len(w.later)-1]; o.asked[0].Input.Facts["freeze"] != true || r.FactsSHA256 != digest(frozen) || r.Epoch != 9 {
+		t.Errorf("Admit() after it was asked with %v, record %+v", o.asked[0].Input.Facts, r)
+	}
+	// The same facts after a restart write nothing.
+	w.b = w.newBroker()
+	activate(map[string]any{"freeze": true})
+	if w.commits != 3 || w.epoch != 9 {
+		t.Errorf("the same facts: %d commits, epoch %d, want no more of them", w.commits, w.epoch)
+	}
+	if err := w.b.Activate(t.Context(), &fakePolicy{rev: "rev-1", facts: map[string]any{"f": func() {}}}, "test", w.begin(), nil); err == nil {
+		t.Error("Activate() of facts that are no JSON = nil, want an error")
+	}
+}
+
 func TestActivateThatFailsKeepsTheOldRevision(t *testing.T) {
 	for _, test := range []struct {
 		name    string

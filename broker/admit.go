@@ -92,7 +92,7 @@ type call struct {
 	req Request
 	now time.Time
 
-	policy Policy
+	policy *inForce
 	id     cimd.ID
 	row    Client // the stored row, when live is set
 	live   bool   // row is a client that lives now

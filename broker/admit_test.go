@@ -211,8 +211,7 @@ func TestNewChecksItsConfig(t *testing.T) {
 	for name, spoil := range map[string]func(*broker.Config){
 		"issuer": func(c *broker.Config) { c.Issuer = "" }, "fetch": func(c *broker.Config) { c.Fetch = nil },
 		"later": func(c *broker.Config) { c.Later = nil }, "pseudonym": func(c *broker.Config) { c.Pseudonym = nil },
-		"now":   func(c *broker.Config) { c.Now = nil },
-		"facts": func(c *broker.Config) { c.Facts = map[string]any{"f": func() {}} },
+		"now": func(c *broker.Config) { c.Now = nil },
 	} {
 		cfg := newWorld(t).cfg
 		spoil(&cfg)

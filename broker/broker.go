@@ -12,7 +12,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -40,7 +39,6 @@ type Config struct {
 	Pseudonym func(subject string) string    // names a person in records
 	Now       func() time.Time               // the clock
 	Zone      *time.Location                 // of input.clock; nil means UTC
-	Facts     map[string]any                 // operator data, input.facts
 	Lives     Lives                          // how long the steps of one flow may take
 	Cache     CacheBounds                    // server bounds of a document's freshness
 	Budgets   Budgets                        // of fetches for clients that are not known
@@ -70,7 +68,7 @@ type Broker struct {
 	cfg Config
 
 	mu     sync.RWMutex // held while a revision is swapped, so that policy and epoch are read together
-	policy Policy
+	policy *inForce
 
 	reread     reread
 	origin     *origin
@@ -95,14 +93,8 @@ func New(cfg Config) (*Broker, error) {
 	case cfg.Now == nil:
 		return nil, errors.New("broker: no clock")
 	}
-	if _, err := json.Marshal(cfg.Facts); err != nil {
-		return nil, fmt.Errorf("broker: facts: %w", err)
-	}
 	if cfg.Zone == nil {
 		cfg.Zone = time.UTC
-	}
-	if cfg.Facts == nil {
-		cfg.Facts = map[string]any{}
 	}
 	setDefault(&cfg.Lives.Ticket, 10*time.Minute)
 	setDefault(&cfg.Lives.Code, time.Minute)
@@ -129,64 +121,9 @@ func setDefault(d *time.Duration, v time.Duration) {
 	}
 }
 
-// Activate makes p the active revision: epoch and record in one commit, then
-// the swap. commit is called at most once with a unit on which the change was
-// staged; when the revision is the stored one already, as after a restart,
-// nothing is written. On an error the former revision stays in force.
-func (b *Broker) Activate(ctx context.Context, p Policy, source string, u Unit, commit func(context.Context) error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	stored, err := u.ActiveRevision(ctx)
-	if err != nil {
-		return err
-	}
-	if stored != p.Revision() {
-		epoch, err := u.Epoch(ctx)
-		if err != nil {
-			return err
-		}
-		u.RequireEpoch(epoch)
-		u.Activate(p.Revision())
-		u.Append(decisionlog.Record{
-			DecisionID: NewID(), Timestamp: b.cfg.Now(), Event: "policy.activated", Outcome: decisionlog.OutcomeDone,
-			Path: Contract, Revision: p.Revision(), Engine: p.Engine(), Epoch: epoch + 1, Detail: source,
-		})
-		if err := commit(ctx); err != nil {
-			return fmt.Errorf("activate revision %s: %w", p.Revision(), err)
-		}
-	}
-	b.policy = p
-	return nil
-}
-
 // AdmitsStrangers reports whether clients may come by nothing but their
 // document: cimd.admit.
 func (b *Broker) AdmitsStrangers() bool { return !b.cfg.AdmitOff }
-
-// Revision returns the active policy revision, empty before the first
-// Activate.
-func (b *Broker) Revision() string {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if b.policy == nil {
-		return ""
-	}
-	return b.policy.Revision()
-}
-
-// active returns policy and epoch as they belong together.
-func (b *Broker) active(ctx context.Context, u Unit) (Policy, uint64, error) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if b.policy == nil {
-		return nil, 0, Refuse(ReasonServerTrouble, "no policy revision is active")
-	}
-	epoch, err := u.Epoch(ctx)
-	if err != nil {
-		return nil, 0, &Error{Reason: ReasonStoreUnavailable, Err: err}
-	}
-	return b.policy, epoch, nil
-}
 
 // NewID returns a random identifier of 128 bits in hex.
 func NewID() string {

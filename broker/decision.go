@@ -10,7 +10,8 @@ import (
 )
 
 // Policy answers policy questions. One Policy value is one immutable
-// revision: everything Decide says is a function of the query and Revision.
+// revision with its facts: everything Decide says is a function of the query
+// (which the broker gives the facts) and Revision.
 type Policy interface {
 	// Decide answers q. It never returns an error: what cannot be evaluated
 	// is a denial with reason policy_error.
@@ -19,6 +20,9 @@ type Policy interface {
 	Revision() string
 	// Engine names the policy engine and its version.
 	Engine() string
+	// Facts are the operator's data, input.facts: complete, never nil, read
+	// only, the same for the life of the value.
+	Facts() map[string]any
 }
 
 // Query is one question to a Policy.

@@ -21,7 +21,7 @@ func (c *call) baseInput(facts RequestInput) Input {
 			Zone: c.b.cfg.Zone.String(), Date: local.Format("2006-01-02"),
 			Weekday: strings.ToLower(local.Weekday().String()), Hour: local.Hour(), Minute: local.Minute(),
 		},
-		ClientID: c.id.String(), Facts: c.b.cfg.Facts, Client: describeID(c.id, c.live), Request: facts,
+		ClientID: c.id.String(), Facts: c.policy.Facts(), Client: describeID(c.id, c.live), Request: facts,
 		Redirects: []cimd.Redirect{}, Published: map[string]any{},
 		Provenance: ProvenanceInput{Changed: []string{}},
 		Effective:  totalEffective(Effective{}),

@@ -42,7 +42,8 @@ func TestPhaseJSONHasTheMembersOfItsPhase(t *testing.T) {
 // TestPhaseJSONIsTheInput holds what is recorded to what policies were shown:
 // the same members with the same values, none renamed, swapped or lost.
 func TestPhaseJSONIsTheInput(t *testing.T) {
-	w := newWorld(t, func(c *broker.Config) { c.Facts = map[string]any{"freeze": true} })
+	w := newWorld(t)
+	w.policy.facts = map[string]any{"freeze": true}
 	asked := w.mustAdmit().asked
 	asked = append(asked, w.mustAdmit(person(nil)).asked...)
 	asked = append(asked, w.mustAdmit(func(r *broker.Request) {
@@ -166,7 +167,8 @@ func jsonNulls(v any, path string) []string {
 
 func TestInputOfAColdRequest(t *testing.T) {
 	zone := time.FixedZone("Test/Zone", 14*3600)
-	w := newWorld(t, func(c *broker.Config) { c.Zone, c.Facts = zone, map[string]any{"freeze": false} })
+	w := newWorld(t, func(c *broker.Config) { c.Zone = zone })
+	w.policy.facts = map[string]any{"freeze": false}
 	w.host.body = document(map[string]any{"x_vendor": "kept for display rules"})
 	o := w.mustAdmit(func(r *broker.Request) { r.ClientID = clientID })
 	in := o.asked[0].Input

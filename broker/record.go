@@ -21,7 +21,7 @@ func (c *call) author(err error) (decisionlog.Record, error) {
 		Metrics: c.metrics, Source: c.req.Facts.Source.IP, Labels: tags(d.Settings.Tags),
 	}
 	if c.policy != nil {
-		r.Engine = c.policy.Engine()
+		r.Engine, r.FactsSHA256 = c.policy.Engine(), c.policy.facts
 	}
 	c.recordClient(&r)
 	c.recordOutcome(&r, err)

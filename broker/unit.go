@@ -76,10 +76,11 @@ type Unit interface {
 	PutVersion(v Version)
 	// Append stages a decision record.
 	Append(r decisionlog.Record)
-	// Activate stores the active policy revision and raises the epoch.
-	Activate(revision string)
-	// ActiveRevision returns the revision last activated; empty in a new store.
-	ActiveRevision(ctx context.Context) (string, error)
+	// Activate stores the active policy revision with the digest of its facts,
+	// which may be empty, and raises the epoch.
+	Activate(revision, facts string)
+	// ActiveRevision returns what was last activated; empty in a new store.
+	ActiveRevision(ctx context.Context) (revision, facts string, err error)
 	// Empty reports whether nothing was staged, so that no commit is needed.
 	Empty() bool
 }

@@ -79,6 +79,7 @@ type world struct {
 	versions []broker.Version
 	epoch    uint64
 	revision string
+	facts    string               // digest
 	records  []decisionlog.Record // of the store's log
 	later    []decisionlog.Record // of the batch
 	reads    int
@@ -281,10 +282,10 @@ func (u *unit) Epoch(context.Context) (uint64, error) {
 	return u.w.epoch, u.read()
 }
 
-func (u *unit) ActiveRevision(context.Context) (string, error) {
+func (u *unit) ActiveRevision(context.Context) (revision, facts string, err error) {
 	u.w.mu.Lock()
 	defer u.w.mu.Unlock()
-	return u.w.revision, u.read()
+	return u.w.revision, u.w.facts, u.read()
 }
 
 func (u *unit) Client(_ context.Context, id string) (broker.Client, bool, error) {
@@ -441,8 +442,8 @@ func (u *unit) Append(r decisionlog.Record) {
 	u.stage("append", nil, func() { u.w.records = append(u.w.records, r) })
 }
 
-func (u *unit) Activate(revision string) {
-	u.stage("activate", nil, func() { u.w.revision, u.w.epoch = revision, u.w.epoch+1 })
+func (u *unit) Activate(revision, facts string) {
+	u.stage("activate", nil, func() { u.w.revision, u.w.facts, u.w.epoch = revision, facts, u.w.epoch+1 })
 }
 
 // commit applies all or nothing.
@@ -504,6 +505,7 @@ func (h *fakeHost) count() int {
 // change what it says.
 type fakePolicy struct {
 	rev      string
+	facts    map[string]any
 	settings broker.Settings
 	answer   func(q broker.Query, d *broker.Decision)
 
@@ -513,6 +515,12 @@ type fakePolicy struct {
 
 func (p *fakePolicy) Revision() string { return p.rev }
 func (p *fakePolicy) Engine() string   { return "fake 1" }
+func (p *fakePolicy) Facts() map[string]any {
+	if p.facts == nil {
+		return map[string]any{}
+	}
+	return p.facts
+}
 
 func (p *fakePolicy) Decide(_ context.Context, q broker.Query) broker.Decision {
 	p.mu.Lock()

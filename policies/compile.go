@@ -23,7 +23,7 @@ type compiled struct {
 // closed input schema. Tests are compiled apart, with the modules they test.
 func (u *unit) compile(out *report) *compiled {
 	schemas := ast.NewSchemaSet()
-	schemas.Put(ast.SchemaRootRef, inputSchema())
+	schemas.Put(ast.SchemaRootRef, inputSchema(u.facts))
 	c := newCompiler().WithSchemas(schemas).WithPathConflictsCheck(func(path []string) (bool, error) {
 		return exists(u.base, path), nil
 	})

@@ -19,6 +19,15 @@
 // policy that is not for registered clients, a negation whose operands
 // may be absent (the rule would not hold then, whatever it denies).
 //
+// # Facts
+//
+// Facts are the operator's data, input.facts: switches such as a change freeze.
+// The file facts.schema.json at the root names them, each with its type and the
+// value that it has until somebody sets another, so that every fact is there in
+// every phase. They are never frozen: a refresh reads the present ones, as every
+// phase does. Set.WithFacts gives them other values without compiling again; the
+// schema is part of the revision, the values are not.
+//
 // # Deciding
 //
 // A decision is a pure function of the query and the revision. Go keeps the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,7 @@ func paths(t *testing.T, typ reflect.Type, prefix string) []string {
 // leaves everything nil, and none of a later phase is (trap F6).
 func TestInputIsTotal(t *testing.T) {
 	all := paths(t, reflect.TypeFor[broker.Input](), "")[1:]
+	all = slices.DeleteFunc(all, func(p string) bool { return p == "facts" }) // read one by one, see TestFactsAreTotal
 	if len(all) < 70 {
 		t.Fatalf("the walk found %d members", len(all))
 	}

@@ -89,7 +89,11 @@ func question(t testing.TB, url string, phase broker.Phase, change ...func(*brok
 
 func decide(t testing.TB, s *policies.Set, url string, phase broker.Phase, change ...func(*broker.Query)) broker.Decision {
 	t.Helper()
-	d := s.Decide(context.Background(), question(t, url, phase, change...))
+	q := question(t, url, phase, change...)
+	if q.Input.Facts == nil {
+		q.Input.Facts = s.Facts() // as the broker does
+	}
+	d := s.Decide(context.Background(), q)
 	if b, err := json.Marshal(d.Settings); d.Written != nil && (err != nil || !bytes.Equal(d.Written, b)) {
 		t.Errorf("Decide says that its settings are written as\n%s\nthey are\n%s (%v)", d.Written, b, err)
 	}

@@ -31,6 +31,9 @@ type Config struct {
 	// Maxima bound the settings of every policy: a partial settings object
 	// with the names that policies use. Nil means no bound.
 	Maxima map[string]any
+	// Facts are the values of input.facts, as WithFacts takes them: what they
+	// leave out has its default. Nil means all defaults.
+	Facts map[string]any
 	// Deadline bounds one decision; each matching policy has an equal share. It
 	// counts time in which the evaluation ran: pauses of a busy machine count
 	// in part, up to 20 times the deadline on the wall. Zero means 50 ms.
@@ -71,6 +74,7 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 		units = append(units, parseUnit(readSource(cfg.Guardrails, "guardrails:", out), true, out))
 		refuseGuardrails(units[0], out)
 	}
+	s.readFacts(units, cfg.Facts, out)
 	sources := make([]*source, 0, len(units))
 	for _, u := range units {
 		sources = append(sources, u.source)
@@ -81,7 +85,7 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 	}
 	s.finish(out)
 	s.checkWaivers(cfg.today(), out)
-	contract, err := json.Marshal([]any{broker.Contract, capabilities(), inputSchema()})
+	contract, err := json.Marshal([]any{broker.Contract, capabilities(), inputSchema(factsSchema{})})
 	if err != nil {
 		return nil, fmt.Errorf("digest the contract: %w", err)
 	}

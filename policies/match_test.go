@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"guestlist/broker"
+	"guestlist/policies"
 )
 
 // naming is a policy p with these patterns.
@@ -126,13 +127,15 @@ func TestOnlyLastingMissesLeaveTheClientUnnamed(t *testing.T) {
 		"clock":               {"applies if input.clock.hour < 8\n\n" + admits, false},
 		"time":                {"applies if input.time > \"2027\"\n\n" + admits, false},
 		"identifier":          {"applies if input.client.port == \"1\"\n\n" + admits, true},
-		"facts":               {"applies if input.facts.open\n\n" + admits, true},
+		"facts":               {"applies if input.facts.open\n\n" + admits, false},
 		"constant":            {"applies := false\n\n" + admits, true},
 		"veto-only":           {"applies if input.request.par\n\nclient_ids := {\"" + example + "\"}\n", true},
 		"shadow":              {"mode := \"shadow\"\n\napplies if input.request.par\n\n" + admits, true},
 		"another client":      {"applies if input.request.par\n\nclient_ids := {\"https://app.example.com/x\"}\n\nsettings := {}\n", true},
 	} {
-		set := load(t, one(c.rules))
+		f := one(c.rules)
+		f[policies.FactsFile] = `{"type": "object", "properties": {"open": {"type": "boolean", "default": false}}}`
+		set := load(t, f)
 		for _, phase := range []broker.Phase{broker.PhaseURL, broker.PhaseUser, broker.PhaseRefresh} {
 			d := decide(t, set, example, phase)
 			refused(t, d, broker.ReasonNoPolicyMatched)

@@ -32,10 +32,11 @@ func jsonName(f reflect.StructField) string {
 	return name
 }
 
-// inputSchema returns the JSON Schema of input, closed except below facts,
-// row, published and user.claims. It is what policies are checked against.
-func inputSchema() map[string]any {
+// inputSchema returns the JSON Schema of input, closed except below row,
+// published and user.claims. It is what policies are checked against.
+func inputSchema(facts factsSchema) map[string]any {
 	s := schemaOf(reflect.TypeFor[broker.Input]())
+	s["properties"].(map[string]any)["facts"] = facts.schema()
 	s["$schema"] = "http://json-schema.org/draft-07/schema#"
 	return s
 }

@@ -87,7 +87,7 @@ func (p *pkg) mayBeAbsent(ref ast.Ref) bool {
 	case path[0] == "row" && p.rules["client_ids_from"] != nil:
 		return len(ref) > 3
 	}
-	for _, open := range [][]string{{"published"}, {"facts"}, {"row"}, {"user", "claims"}} {
+	for _, open := range [][]string{{"published"}, {"row"}, {"user", "claims"}} {
 		if len(ref)-1 > len(open) && strings.Join(path[:min(len(path), len(open))], sep) == strings.Join(open, sep) {
 			return true
 		}

@@ -25,7 +25,7 @@ func TestNegatedAbsenceIsRefused(t *testing.T) {
 		"published as a key":    {doc(`not {"a": true}[input.published.client_name]`), true},
 		"in a helper":           {doc("_bad") + "\n\n_bad if not startswith(input.published.client_uri, \"x\")", true},
 		"nested":                {doc(`every s in ["x"] { not s in input.published.scopes }`), true},
-		"facts":                 {"deny contains " + denial + ` if not input.client.host in input.facts.known`, true},
+		"facts":                 {"deny contains " + denial + ` if not input.client.host in input.facts.known`, false},
 		"claims":                {"deny_user contains " + denial + ` if not endswith(input.user.claims.department, "eng")`, true},
 		"row of a pattern":      {"deny contains " + denial + ` if not startswith(input.row.owner, "a")`, true},
 		"data by a key":         {"deny contains " + denial + ` if not startswith(data.l.owner[input.client.host], "a")`, true},
@@ -35,7 +35,8 @@ func TestNegatedAbsenceIsRefused(t *testing.T) {
 		"total members":         {"deny_user contains " + denial + ` if { not "eng" in input.user.groups; not input.client.host in data.l.hosts }`, false},
 		"whole open member":     {doc(`not "x" in object.keys(input.published)`), false},
 	} {
-		f := files{"p.rego": "package admission.policies.p\n\n" + admits + "\n" + c.rules + "\n", "l/data.yaml": "owner: {}\nhosts: [app.example.com]\n"}
+		f := files{"p.rego": "package admission.policies.p\n\n" + admits + "\n" + c.rules + "\n", "l/data.yaml": "owner: {}\nhosts: [app.example.com]\n",
+			policies.FactsFile: `{"type": "object", "properties": {"known": {"type": "array", "items": {"type": "string"}, "default": []}}}`}
 		checkNegation(t, name, f, c.fault)
 	}
 	imported := files{"p.rego": "package admission.policies.p\n\nimport input.published as doc\n\n" + admits + "\n" + doc(`not startswith(doc.client_uri, "x")`) + "\n"}

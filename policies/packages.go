@@ -31,6 +31,7 @@ type unit struct {
 	modules  map[string]*ast.Module
 	byPath   map[string]*pkg   // package path, joined
 	paths    map[string]string // full path of every rule, joined, to its file
+	facts    factsSchema
 }
 
 // sep joins paths; it cannot be part of a name that is written in Rego by

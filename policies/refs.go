@@ -41,13 +41,31 @@ func (c *compiled) checkRef(p *pkg, ref ast.Ref, line int, out *report) {
 	case ref.HasPrefix(ast.InputRootRef):
 		if len(ref) == 1 {
 			out.fail(p.file, line, "input_bare", "name the member: input.client.host", "input is used as a whole, so that nobody can tell what the rule reads")
-		} else if _, ok := ref[1].Value.(ast.String); !ok {
+		} else if name, ok := ref[1].Value.(ast.String); !ok {
 			out.fail(p.file, line, "input_dynamic", "name the member: input.client", "input is read by a variable, so that nobody can tell what the rule reads")
+		} else if name == "facts" {
+			c.checkFact(p, ref, line, out)
 		}
 	case ref.HasPrefix(ast.DefaultRootRef):
 		if code, why, remedy := c.resolve(p, ref); code != "" {
 			out.fail(p.file, line, code, remedy, "%s: %s", ref, why)
 		}
+	}
+}
+
+// checkFact holds what is read of input.facts to the schema: the engine's own
+// check takes an empty schema for an open one, and looks into no function.
+func (c *compiled) checkFact(p *pkg, ref ast.Ref, line int, out *report) {
+	if len(ref) < 3 {
+		out.fail(p.file, line, "facts_bare", "name the fact: input.facts.NAME", "input.facts is used as a whole, so that a misspelt fact would be missed")
+		return
+	}
+	name, ok := ref[2].Value.(ast.String)
+	switch {
+	case !ok:
+		out.fail(p.file, line, "facts_dynamic", "name the fact: input.facts.NAME", "input.facts is read by a variable, so that a misspelt fact would be missed")
+	case c.facts.facts[string(name)] == nil:
+		out.fail(p.file, line, "input_unknown", "", "input.facts.%s: %v", string(name), c.facts.unknown(string(name)))
 	}
 }
 

@@ -88,9 +88,10 @@ func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (
 func (r *rule) at(line int) string { return fmt.Sprintf("%s:%d", r.file, line) }
 
 // passing reports whether the rule reads what is another in the next request.
-// A stranger chooses much of that, so it must not end what others were given.
+// A stranger chooses much of that, so it must not end what others were given;
+// and a fact that an operator sets for an hour is not meant to.
 func (r *rule) passing() bool {
-	return slices.ContainsFunc([]string{"request", "time", "clock"}, func(member string) bool {
+	return slices.ContainsFunc([]string{"request", "time", "clock", "facts"}, func(member string) bool {
 		return slices.Contains(r.fields, fieldOf(member))
 	})
 }

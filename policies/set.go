@@ -22,12 +22,15 @@ type Set struct {
 	revision   string
 	engine     string
 	keys       inputKeys
+	schema     factsSchema
+	facts      map[string]any // complete
 }
 
 var _ broker.Policy = (*Set)(nil)
 
 // Revision returns "sha256:" and the hex digest of policies, data, maxima and
-// contract. Tests take no part in it.
+// contract, the schema of facts included. Neither tests nor the values of facts
+// take part in it.
 func (s *Set) Revision() string { return s.revision }
 
 // Engine returns the policy engine and its version.

@@ -32,7 +32,8 @@ type sourceFile struct {
 // name is how findings and decisions call the file.
 func (s *source) name(f sourceFile) string { return s.label + f.path }
 
-// readSource reads .rego files, data.json, data.yaml and data.yml. Names that
+// readSource reads .rego files, data.json, data.yaml and data.yml, and the
+// FactsFile. Names that
 // begin with a dot are left out. A symbolic link to a directory is a fault: the
 // walk does not follow it, and a missing denial would make nobody suspicious.
 func readSource(root fs.FS, label string, out *report) *source {
@@ -70,7 +71,11 @@ func readSource(root fs.FS, label string, out *report) *source {
 }
 
 func (s *source) read(root fs.FS, name string, out *report) {
-	if !isRego(name) && !isData(name) {
+	if path.Base(name) == FactsFile && name != FactsFile {
+		out.warn(s.label+name, 0, "facts_schema_place", "move it to the root of the policy directory", "only the "+FactsFile+" at the root names facts")
+		return
+	}
+	if !isRego(name) && !isData(name) && name != FactsFile {
 		if ext := path.Ext(name); ext == ".json" || ext == ".yaml" || ext == ".yml" {
 			out.warn(s.label+name, 0, "data_ignored", "name it data"+ext+" in a directory of its own", "only data.json and data.yaml hold data")
 		}
@@ -126,7 +131,7 @@ func digest(maxima []byte, contract string, sources ...*source) string {
 func (s *source) loadData(out *report) map[string]any {
 	base := map[string]any{}
 	for _, f := range s.files {
-		if isRego(f.path) {
+		if !isData(f.path) {
 			continue
 		}
 		v, err := decodeData(f)

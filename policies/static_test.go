@@ -16,7 +16,7 @@ import (
 func shared(t *testing.T) files {
 	t.Helper()
 	f := files{}
-	for _, name := range []string{"lists/data.json", "lib/hosts.rego"} {
+	for _, name := range []string{"lists/data.json", "lib/hosts.rego", policies.FactsFile} {
 		body, err := os.ReadFile(filepath.Join("..", "testdata", "policies", "shared", name))
 		if err != nil {
 			t.Fatal(err)

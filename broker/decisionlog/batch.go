@@ -131,7 +131,7 @@ func (b *Batch) summarised(r Record) bool {
 	b.held = append(b.held, Record{
 		DecisionID: r.DecisionID, Timestamp: r.Timestamp, Event: r.Event, Outcome: r.Outcome, Reason: r.Reason,
 		PublicReason: r.PublicReason, RequestID: r.RequestID, LastRequestID: r.RequestID, Path: r.Path,
-		Revision: r.Revision, Engine: r.Engine, Epoch: r.Epoch, Source: r.Source, Count: 1,
+		Revision: r.Revision, FactsSHA256: r.FactsSHA256, Engine: r.Engine, Epoch: r.Epoch, Source: r.Source, Count: 1,
 		Detail: "a flood: like refusals are counted, not listed",
 	})
 	b.like[k] = len(b.held)

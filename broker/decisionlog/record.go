@@ -40,6 +40,7 @@ type Record struct {
 	Labels         map[string]string `json:"labels,omitempty"`           // the policy's tags
 	Path           string            `json:"path,omitempty"`             // the contract that was asked: admission/v1
 	Revision       string            `json:"revision,omitempty"`         // digest of the policy bundle that decided
+	FactsSHA256    string            `json:"facts_sha256,omitempty"`     // digest of the operator's facts that decided; empty where the policies know none
 	Engine         string            `json:"engine,omitempty"`           // policy engine and version
 	Epoch          uint64            `json:"epoch"`                      // the epoch it was decided under
 	ClientID       string            `json:"client_id,omitempty"`        // client identifier URL; empty when it could not be parsed

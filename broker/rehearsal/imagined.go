@@ -40,7 +40,8 @@ type imagined struct {
 	row     *broker.Client
 	seen    map[string]time.Time // of broker.Unit.FirstSeen
 	epoch   uint64
-	active  string
+	active  string // revision
+	facts   string // digest
 }
 
 // The methods of broker.Unit; what is staged takes effect at once.
@@ -72,11 +73,15 @@ func (u *imagined) DropBlock(broker.BlockKind, string) {}
 func (u *imagined) Pin(context.Context, string) (broker.Pin, bool, error) {
 	return broker.Pin{}, false, nil
 }
-func (u *imagined) PutPin(broker.Pin)                              {}
-func (u *imagined) DropPin(string)                                 {}
-func (u *imagined) PutVersion(broker.Version)                      {}
-func (u *imagined) ExtendClient(string, uint64, time.Time)         {}
-func (u *imagined) Append(r decisionlog.Record)                    { u.records = append(u.records, r) }
-func (u *imagined) Activate(revision string)                       { u.active, u.epoch = revision, u.epoch+1 }
-func (u *imagined) ActiveRevision(context.Context) (string, error) { return u.active, nil }
-func (u *imagined) Empty() bool                                    { return true }
+func (u *imagined) PutPin(broker.Pin)                      {}
+func (u *imagined) DropPin(string)                         {}
+func (u *imagined) PutVersion(broker.Version)              {}
+func (u *imagined) ExtendClient(string, uint64, time.Time) {}
+func (u *imagined) Append(r decisionlog.Record)            { u.records = append(u.records, r) }
+func (u *imagined) Activate(revision, facts string) {
+	u.active, u.facts, u.epoch = revision, facts, u.epoch+1
+}
+func (u *imagined) ActiveRevision(context.Context) (revision, facts string, err error) {
+	return u.active, u.facts, nil
+}
+func (u *imagined) Empty() bool { return true }

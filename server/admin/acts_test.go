@@ -31,8 +31,9 @@ func (willing) Decide(_ context.Context, q broker.Query) broker.Decision {
 	}
 	return d
 }
-func (willing) Revision() string { return "rev-1" }
-func (willing) Engine() string   { return "fake" }
+func (willing) Revision() string      { return "rev-1" }
+func (willing) Engine() string        { return "fake" }
+func (willing) Facts() map[string]any { return map[string]any{} }
 
 // host serves one document for every client.
 type host struct {

@@ -27,7 +27,7 @@ func (a *api) reload(ctx context.Context, _ url.Values) (any, error) {
 	if err := a.cfg.Reload(ctx); err != nil {
 		return nil, fail(http.StatusUnprocessableEntity, "reload: %s", err)
 	}
-	revision, err := a.cfg.Store.Begin().ActiveRevision(ctx)
+	revision, _, err := a.cfg.Store.Begin().ActiveRevision(ctx)
 	return reloaded{revision}, err
 }
 
@@ -49,7 +49,7 @@ func (a *api) actRecord(ctx context.Context, event string) (decisionlog.Record, 
 	if err != nil {
 		return decisionlog.Record{}, nil, err
 	}
-	revision, err := u.ActiveRevision(ctx)
+	revision, _, err := u.ActiveRevision(ctx)
 	return decisionlog.Record{
 		DecisionID: broker.NewID(), Timestamp: a.cfg.Now(), Event: event, Outcome: decisionlog.OutcomeDone,
 		Revision: revision, Epoch: epoch, Actor: Actor(ctx),

@@ -47,7 +47,7 @@ type Options struct {
 	Hosts     []string          // names of the document host; nil: client.example.com
 	Resources []broker.Resource // nil: Resource with scopes mcp:read and mcp:write
 	Secrets   map[string]string // secret by resource id; nil: Resource has Secret
-	Facts     map[string]any    // input.facts
+	Facts     map[string]any    // values of input.facts, see SetFacts
 	AdmitOff  bool
 	HostMap   map[string]string             // further names, host:port to the address dialled
 	Resolver  fetch.Resolver                // answers names that are in no map; nil: the system's
@@ -78,6 +78,8 @@ type Server struct {
 	Dir     string
 
 	t       testing.TB
+	set     *policies.Set // active
+	facts   map[string]any
 	web     *httptest.Server
 	keysMu  sync.Mutex
 	keysFor map[string]*ClientKey // by jwks_uri
@@ -126,7 +128,7 @@ func (b *Buffer) String() string {
 // New starts a server that ends with the test.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{t: t, Dir: o.Dir, Clock: &Clock{now: o.Start}}
+	s := &Server{t: t, Dir: o.Dir, facts: o.Facts, Clock: &Clock{now: o.Start}}
 	if s.Dir == "" {
 		s.Dir = t.TempDir()
 	}
@@ -175,7 +177,7 @@ func (s *Server) assemble(o Options) {
 		o.Fetch = door
 	}
 	s.Broker, err = broker.New(broker.Config{
-		Issuer: s.Issuer, Fetch: o.Fetch, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now, Facts: o.Facts,
+		Issuer: s.Issuer, Fetch: o.Fetch, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now,
 		AdmitOff: o.AdmitOff, Budgets: o.Budgets, Caps: o.Caps, Registered: o.Known,
 		Offer: broker.Offer{
 			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"}, Resources: o.Resources,
@@ -216,9 +218,10 @@ func (o Options) rs256() bool {
 	return slices.ContainsFunc(o.Resources, func(r broker.Resource) bool { return r.SigningAlg == "RS256" })
 }
 
-// Activate makes files the active policies; nil means the development starter.
+// Activate makes files the active policies, with the facts that were set last;
+// nil means the development starter.
 func (s *Server) Activate(files map[string]string) error {
-	cfg := policies.Config{}
+	cfg := policies.Config{Facts: s.facts}
 	if files == nil {
 		starter, _ := policies.Starter("development")
 		cfg.FS = starter
@@ -233,8 +236,28 @@ func (s *Server) Activate(files map[string]string) error {
 	if err != nil {
 		return err
 	}
+	return s.enact(set)
+}
+
+// SetFacts gives the facts of the active policies other values; what values
+// leave out has its default.
+func (s *Server) SetFacts(values map[string]any) error {
+	set, err := s.set.WithFacts(values)
+	if err != nil {
+		return err
+	}
+	s.facts = values
+	return s.enact(set)
+}
+
+// enact activates a set.
+func (s *Server) enact(set *policies.Set) error {
 	u := s.Store.Begin()
-	return s.Broker.Activate(s.t.Context(), set, "test", u, func(ctx context.Context) error { return s.Store.Commit(ctx, u) })
+	if err := s.Broker.Activate(s.t.Context(), set, "test", u, func(ctx context.Context) error { return s.Store.Commit(ctx, u) }); err != nil {
+		return err
+	}
+	s.set = set
+	return nil
 }
 
 // Stop ends the server as a graceful stop does; it may be called twice.

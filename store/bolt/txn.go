@@ -56,8 +56,9 @@ const stateKey = "state"
 // state is what the whole store has once.
 type state struct {
 	Epoch    uint64 `json:"epoch"`
-	Revision string `json:"revision"` // active policy revision
-	Seq      uint64 `json:"seq"`      // of the last record
+	Revision string `json:"revision"`        // active policy revision
+	Facts    string `json:"facts,omitempty"` // digest of its facts
+	Seq      uint64 `json:"seq"`             // of the last record
 }
 
 // view reads through one bbolt transaction. Nothing it returns outlives it

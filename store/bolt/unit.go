@@ -62,10 +62,11 @@ func (u *unit) Epoch(ctx context.Context) (uint64, error) {
 	return st.Epoch, err
 }
 
-// ActiveRevision returns the revision last activated.
-func (u *unit) ActiveRevision(ctx context.Context) (string, error) {
+// ActiveRevision returns the revision last activated, with the digest of its
+// facts.
+func (u *unit) ActiveRevision(ctx context.Context) (revision, facts string, err error) {
 	st, err := u.s.state(ctx)
-	return st.Revision, err
+	return st.Revision, st.Facts, err
 }
 
 func (s *Store) state(ctx context.Context) (st state, err error) {
@@ -87,9 +88,9 @@ func (u *unit) RequireEpoch(epoch uint64) {
 }
 
 // Activate stages a new active revision and a new epoch.
-func (u *unit) Activate(revision string) {
+func (u *unit) Activate(revision, facts string) {
 	u.stage(nil, func(t *txn) error {
-		t.st.Revision = revision
+		t.st.Revision, t.st.Facts = revision, facts
 		t.st.Epoch++
 		t.wrote = true
 		return nil

@@ -12,21 +12,21 @@ import (
 
 func epoch(e *env) {
 	first := e.epoch()
-	if rev, err := e.s.Begin().ActiveRevision(context.Background()); err != nil || rev != "" {
-		e.Errorf("new store: ActiveRevision() = %q, %v, want none", rev, err)
+	if rev, facts, err := e.s.Begin().ActiveRevision(context.Background()); err != nil || rev+facts != "" {
+		e.Errorf("new store: ActiveRevision() = %q, %q, %v, want none", rev, facts, err)
 	}
 	for i := range 3 {
 		rev := name("r", i)
-		e.must(func(u store.Unit) { u.Activate(rev) })
+		e.must(func(u store.Unit) { u.Activate(rev, "f-"+rev) })
 		e.reopen()
-		got, err := e.s.Begin().ActiveRevision(context.Background())
-		if err != nil || got != rev || e.epoch() != first+uint64(i+1) {
-			e.Errorf("after %d activations: revision %q, %v, epoch %d, want %q, %d", i+1, got, err, e.epoch(), rev, first+uint64(i+1))
+		got, facts, err := e.s.Begin().ActiveRevision(context.Background())
+		if err != nil || got != rev || facts != "f-"+rev || e.epoch() != first+uint64(i+1) {
+			e.Errorf("after %d activations: revision %q, facts %q, %v, epoch %d, want %q, %d", i+1, got, facts, err, e.epoch(), rev, first+uint64(i+1))
 		}
 	}
 	e.must(func(u store.Unit) {
 		// Judged before the unit's own activation.
-		u.Activate("r9")
+		u.Activate("r9", "")
 		u.RequireEpoch(first + 3)
 	})
 	e.want("old epoch", broker.ErrConflict, func(u store.Unit) { u.RequireEpoch(first) })
@@ -44,7 +44,7 @@ func epochRerun(e *env) {
 		meanwhile()
 		return e.s.Commit(context.Background(), u)
 	}
-	err := step(func() { e.must(func(u store.Unit) { u.Activate("r") }) })
+	err := step(func() { e.must(func(u store.Unit) { u.Activate("r", "") }) })
 	if !errors.Is(err, broker.ErrConflict) {
 		e.Errorf("epoch raised meanwhile: Commit() = %v, want ErrConflict", err)
 	}
@@ -90,7 +90,7 @@ func epochRace(e *env) {
 			// Whatever raises it: an activation, a block or a pin, and their end.
 			switch i % 5 {
 			case 0:
-				u.Activate(name("r", i))
+				u.Activate(name("r", i), "")
 			case 1:
 				u.PutBlock(broker.Block{Kind: broker.BlockHost, Value: "a.example"})
 			case 2:

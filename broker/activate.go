@@ -1,0 +1,98 @@
+package broker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"guestlist/broker/decisionlog"
+)
+
+// inForce is a policy revision with the digest of the facts that it decides
+// with.
+type inForce struct {
+	Policy
+	facts string // "sha256:" and hex; empty: the revision knows no facts
+}
+
+// FactsDigest is the digest that stands for facts in records and in the store:
+// "sha256:" and hex over their JSON, members sorted by name; empty for none.
+func FactsDigest(facts map[string]any) (string, error) {
+	if len(facts) == 0 {
+		return "", nil
+	}
+	b, err := json.Marshal(facts)
+	if err != nil {
+		return "", fmt.Errorf("write the facts as JSON: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// Activate makes p the active revision, with its facts: epoch and record in one
+// commit, then the swap. The record's event is facts.changed where only the
+// facts differ from what is stored, else policy.activated; source is its
+// detail. commit is called at most once with a unit on which the change was
+// staged; when revision and facts are the stored ones already, as after a
+// restart, nothing is written. On an error the former revision stays in force
+// with the former facts.
+func (b *Broker) Activate(ctx context.Context, p Policy, source string, u Unit, commit func(context.Context) error) error {
+	facts, err := FactsDigest(p.Facts())
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	revision, known, err := u.ActiveRevision(ctx)
+	if err != nil {
+		return err
+	}
+	if revision != p.Revision() || known != facts {
+		epoch, err := u.Epoch(ctx)
+		if err != nil {
+			return err
+		}
+		event := "policy.activated"
+		if revision == p.Revision() {
+			event = "facts.changed"
+		}
+		u.RequireEpoch(epoch)
+		u.Activate(p.Revision(), facts)
+		u.Append(decisionlog.Record{
+			DecisionID: NewID(), Timestamp: b.cfg.Now(), Event: event, Outcome: decisionlog.OutcomeDone, Path: Contract,
+			Revision: p.Revision(), FactsSHA256: facts, Engine: p.Engine(), Epoch: epoch + 1, Detail: source,
+		})
+		if err := commit(ctx); err != nil {
+			return fmt.Errorf("activate revision %s: %w", p.Revision(), err)
+		}
+	}
+	b.policy = &inForce{p, facts}
+	return nil
+}
+
+// Revision returns the active policy revision, empty before the first
+// Activate.
+func (b *Broker) Revision() string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.policy == nil {
+		return ""
+	}
+	return b.policy.Revision()
+}
+
+// active returns policy and epoch as they belong together.
+func (b *Broker) active(ctx context.Context, u Unit) (*inForce, uint64, error) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.policy == nil {
+		return nil, 0, Refuse(ReasonServerTrouble, "no policy revision is active")
+	}
+	epoch, err := u.Epoch(ctx)
+	if err != nil {
+		return nil, 0, &Error{Reason: ReasonStoreUnavailable, Err: err}
+	}
+	return b.policy, epoch, nil
+}

@@ -1,0 +1,6 @@
+# want: input_unknown:6
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "y"} if input.facts.change_freeze.since == "x"

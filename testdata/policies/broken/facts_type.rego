@@ -1,0 +1,6 @@
+# want: rego_type_error:6
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "y"} if startswith(input.facts.change_freeze, "t")

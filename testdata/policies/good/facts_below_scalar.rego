@@ -1,0 +1,5 @@
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "y"} if input.facts.freeze_since == "x"

@@ -26,7 +26,8 @@ func TestEffectsOfRulesThatWaver(t *testing.T) {
 		"hidden, now":             {"deny_refresh contains _d if input.now.grant_type == \"refresh_token\"" + hidden, false},
 		"hidden, facts, a helper": {"deny_refresh contains _d if not _open\n\n_open if input.facts.open" + hidden, false},
 	} {
-		d := decide(t, load(t, one(admits+c.rules+"\n")), example, broker.PhaseRefresh)
+		f := withFacts(`"open": {"type": "boolean", "default": false}`, admits+c.rules+"\n")
+		d := decide(t, load(t, f), example, broker.PhaseRefresh)
 		refused(t, d, broker.ReasonPolicyDenied)
 		if d.EndGrant != c.ends {
 			t.Errorf("%s: EndGrant = %v, want %v", name, d.EndGrant, c.ends)

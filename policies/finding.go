@@ -88,8 +88,9 @@ func (r *report) result() ([]Finding, error) {
 	return r.list, fmt.Errorf("load policies: %s", strings.Join(lines, "\n"))
 }
 
-// closest returns the name that is nearest to s, or "" when none is near.
-func closest(s string, names []string) string {
+// Closest returns the name that is nearest to s in spelling, or "" when none is
+// near: what whoever wrote s may have meant.
+func Closest(s string, names []string) string {
 	best, at := "", len(s)/3+2
 	for _, n := range names {
 		if d := distance(s, n, at); d < at {
@@ -101,7 +102,7 @@ func closest(s string, names []string) string {
 
 // didYouMean turns the nearest name into a remedy.
 func didYouMean(s string, names []string) string {
-	if n := closest(s, names); n != "" {
+	if n := Closest(s, names); n != "" {
 		return fmt.Sprintf("did you mean %s?", n)
 	}
 	return ""

@@ -20,7 +20,7 @@ func policyCommand() *cobra.Command {
 		Use: "policy", Short: "Check policies and ask what they decide; needs no server",
 		Args: noArgs, RunE: showHelp, DisableFlagsInUseLine: true,
 	}
-	c.AddCommand(policyCheckCommand(), policyEvalCommand(), policyFmtCommand())
+	c.AddCommand(policyCheckCommand(), policyEvalCommand(), policyFmtCommand(), policyAllowCommand())
 	return c
 }
 

@@ -5,6 +5,5 @@
 //
 // Files are replaced whole (a new file, then a rename), so that a server that
 // watches the directory sees the old one or the new one. Two editors of one
-// directory take turns by a lock file, whose name begins with a dot and which
-// is no part of the policies.
+// directory take turns by a lock on the directory itself.
 package authoring

@@ -14,24 +14,33 @@ import (
 
 // atHand brings the scene's document.
 type atHand struct {
-	body   []byte
-	at     time.Time
-	other  broker.Fetcher // asked instead, where it is set
-	wanted bool           // a document was wanted and none was given
+	got     fetch.Document // what was given, or what other brought
+	other   broker.Fetcher // asked instead, where it is set
+	wanted  bool           // a document was wanted and none was given
+	trouble *fetch.Error   // of other, that says nothing about the document
 }
 
 // Document implements broker.Fetcher.
 func (d *atHand) Document(ctx context.Context, id cimd.ID, lim fetch.Limits, held fetch.Held) (fetch.Document, error) {
-	switch {
+	switch n := int64(len(d.got.Body)); {
 	case d.other != nil:
-		return d.other.Document(ctx, id, lim, held)
-	case d.body == nil:
+		var err error
+		d.got, err = d.other.Document(ctx, id, lim, held)
+		if e, ok := errors.AsType[*fetch.Error](err); ok && e.Transient {
+			d.trouble = e
+		}
+		return d.got, err
+	case d.got.Body == nil:
 		d.wanted = true
 		return fetch.Document{}, errors.New("no document was given")
-	case int64(len(d.body)) > lim.MaxBytes:
-		return fetch.Document{}, &fetch.Error{Reason: string(broker.ReasonFetchTooLarge), Detail: fmt.Sprintf("%d bytes, at most %d", len(d.body), lim.MaxBytes)}
+	case n > lim.MaxBytes:
+		return fetch.Document{}, &fetch.Error{Reason: string(broker.ReasonFetchTooLarge), Detail: fmt.Sprintf("%d bytes, at most %d", n, lim.MaxBytes)}
 	}
-	return fetch.Document{Body: d.body, FetchedAt: d.at, FreshFor: lim.Default}, nil
+	out := d.got
+	if out.FreshFor < 0 { // a file has no headers
+		out.FreshFor = lim.Default
+	}
+	return out, nil
 }
 
 // imagined is a store of one client that ends with the command.
@@ -39,6 +48,8 @@ type imagined struct {
 	records []decisionlog.Record
 	row     *broker.Client
 	seen    map[string]time.Time // of broker.Unit.FirstSeen
+	blocks  []broker.Block
+	pin     *broker.Pin
 	epoch   uint64
 	active  string // revision
 	facts   string // digest
@@ -62,7 +73,12 @@ func (u *imagined) CapClients(string, []string, broker.Caps)           {}
 func (u *imagined) ClientCount(context.Context, string, []string) (broker.Caps, error) {
 	return broker.Caps{}, nil
 }
-func (u *imagined) Blocked(context.Context, broker.BlockKind, string) (broker.Block, bool, error) {
+func (u *imagined) Blocked(_ context.Context, kind broker.BlockKind, value string) (broker.Block, bool, error) {
+	for _, b := range u.blocks {
+		if b.Kind == kind && b.Value == value {
+			return b, true, nil
+		}
+	}
 	return broker.Block{}, false, nil
 }
 func (u *imagined) FirstSeen(_ context.Context, name string) (time.Time, error) {
@@ -70,8 +86,11 @@ func (u *imagined) FirstSeen(_ context.Context, name string) (time.Time, error) 
 }
 func (u *imagined) PutBlock(broker.Block)              {}
 func (u *imagined) DropBlock(broker.BlockKind, string) {}
-func (u *imagined) Pin(context.Context, string) (broker.Pin, bool, error) {
-	return broker.Pin{}, false, nil
+func (u *imagined) Pin(_ context.Context, id string) (broker.Pin, bool, error) {
+	if u.pin == nil || u.pin.ID != id {
+		return broker.Pin{}, false, nil
+	}
+	return *u.pin, true, nil
 }
 func (u *imagined) PutPin(broker.Pin)                      {}
 func (u *imagined) DropPin(string)                         {}

@@ -22,6 +22,9 @@ func (p *policy) readSettings(ctx context.Context, out *report) {
 		p.constant(ctx, name, out, func(v any) (err error) {
 			p.settings, err = p.decode(v)
 			p.tellNotInForce(out)
+			if p.kind == kindAnyone && p.settings["consent.mode"] == "once" {
+				out.warn(p.file, r.line, "anyone_remembered", "leave consent.mode out: always", "admission.anyone remembers consent given to clients that nobody named")
+			}
 			return err
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"time"
 )
 
 // Severities of a Finding.
@@ -38,8 +39,9 @@ func (f Finding) String() string {
 
 // report collects findings; the same one is kept once.
 type report struct {
-	list []Finding
-	seen map[Finding]bool
+	today time.Time // for days that may have passed; zero: none is looked at
+	list  []Finding
+	seen  map[Finding]bool
 }
 
 func (r *report) add(f Finding) {

@@ -96,21 +96,24 @@ func rival(earlier []*pattern, p *pattern) error {
 	return nil
 }
 
-// failRow blames the data file that holds the host, and the line where the
-// host is written.
+// failRow blames the place where the host is written.
 func (c *compiled) failRow(at []string, host string, out *report, err error) {
-	file, line := c.source.label+"data", 0
+	file, line := c.locate(at, host)
+	out.fail(file, line, "row_invalid", "", "list %s, host %s: %v", strings.Join(at, "."), clip(host, 80), err)
+}
+
+// locate finds the data file and the line where a host of a list is written.
+func (c *compiled) locate(at []string, host string) (file string, line int) {
 	for _, f := range c.source.files {
 		dir := path.Dir(f.path)
 		if !isData(f.path) || dir != "." && !strings.HasPrefix(strings.Join(at, "/")+"/", dir+"/") {
 			continue
 		}
 		if i := bytes.Index(f.body, []byte(host)); i >= 0 {
-			file, line = c.source.name(f), 1+bytes.Count(f.body[:i], []byte("\n"))
-			break
+			return c.source.name(f), 1 + bytes.Count(f.body[:i], []byte("\n"))
 		}
 	}
-	out.fail(file, line, "row_invalid", "", "list %s, host %s: %v", strings.Join(at, "."), clip(host, 80), err)
+	return c.source.label + "data", 0
 }
 
 func decodeRow(list, host string, v any) (*row, *pattern, error) {

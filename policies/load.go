@@ -48,6 +48,9 @@ type Config struct {
 // error.
 func Load(ctx context.Context, cfg Config) (*Set, []Finding, error) {
 	out := &report{}
+	if cfg.Now != nil {
+		out.today = cfg.Now()
+	}
 	set, err := load(ctx, cfg, out)
 	if err != nil {
 		return nil, out.list, err
@@ -84,7 +87,7 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 		return nil, nil
 	}
 	s.finish(out)
-	s.checkWaivers(cfg.today(), out)
+	s.checkWaivers(out)
 	contract, err := json.Marshal([]any{broker.Contract, capabilities(), inputSchema(factsSchema{})})
 	if err != nil {
 		return nil, fmt.Errorf("digest the contract: %w", err)
@@ -96,14 +99,6 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 	s.revision = digest(maxima, string(contract), sources...)
 	s.engine = "opa/" + version.Version
 	return s, nil
-}
-
-// today is the time for warnings, zero for none.
-func (c Config) today() time.Time {
-	if c.Now == nil {
-		return time.Time{}
-	}
-	return c.Now()
 }
 
 // readMaxima decodes the server maxima; they are a bound, so they name only
@@ -140,6 +135,7 @@ func refuseGuardrails(u *unit, out *report) {
 func (s *Set) addUnit(ctx context.Context, u *unit, out *report) {
 	for _, p := range u.packages {
 		p.checkDenials(out)
+		p.checkNever(u.facts, out)
 	}
 	if out.failed() {
 		return

@@ -70,6 +70,8 @@ func parseUnit(s *source, own bool, out *report) *unit {
 	for _, p := range u.packages {
 		u.checkPackage(p, out)
 		p.checkNegations(out)
+		p.checkOpenings(out)
+		p.checkPatternCalls(out)
 	}
 	return u
 }

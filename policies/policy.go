@@ -85,6 +85,13 @@ func (rt *runtime) buildPolicy(ctx context.Context, p *pkg, d *reader, out *repo
 	pol.readPatterns(ctx, p, out)
 	pol.readSettings(ctx, out)
 	pol.readWaivers(ctx, out)
+	pol.checkApplies(ctx, out)
+	if out.failed() {
+		return pol
+	}
+	pol.checkCare(out)
+	pol.checkRows(out)
+	pol.checkShared(out)
 	return pol
 }
 

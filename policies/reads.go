@@ -94,6 +94,7 @@ func (c *compiled) checkReads(out *report) {
 			}
 			p.checkEffects(name, found, out)
 		}
+		c.checkInputs(d, p, out)
 	}
 }
 

@@ -74,7 +74,7 @@ func TestOpaqueTwins(t *testing.T) {
 	const rules = "\n\nregistrations := {\"registered\"}\n\nclient_ids := {\"" + opaqueClient + "\"}\n\nsettings := {}\n"
 	f := files{"a.rego": "package admission.policies.a" + rules, "b.rego": "package admission.policies.b" + rules}
 	_, findings, err := policies.Load(context.Background(), policies.Config{FS: f.fs()})
-	if err != nil || len(findings) != 1 || findings[0].Code != "equal_rank" {
+	if findings = titled(findings); err != nil || len(findings) != 1 || findings[0].Code != "equal_rank" {
 		t.Errorf("Load = %v, %v; want a warning equal_rank", findings, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"guestlist/policies"
 )
@@ -26,10 +27,16 @@ func shared(t *testing.T) files {
 	return f
 }
 
+// titled leaves out that a policy has no title and no owner: most policies in
+// these tests have neither.
+func titled(found []policies.Finding) []policies.Finding {
+	return slices.DeleteFunc(found, func(f policies.Finding) bool { return f.Code == "metadata_missing" })
+}
+
 func fixtures(t *testing.T, dir string) []string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join("..", "testdata", "policies", dir, "*.rego"))
-	if err != nil || len(names) < 80 {
+	if least := map[string]int{"broken": 120, "good": 150, "warned": 25}[dir]; err != nil || len(names) < least {
 		t.Fatalf("fixtures in %s: %d, %v", dir, len(names), err)
 	}
 	return names
@@ -83,10 +90,38 @@ func TestGoodPoliciesAreAccepted(t *testing.T) {
 			}
 			f := shared(t)
 			f["p.rego"] = string(body)
-			_, findings, err := policies.Load(context.Background(), policies.Config{FS: f.fs()})
+			_, findings, err := policies.Load(context.Background(), policies.Config{FS: f.fs(), Now: func() time.Time { return noon }})
 			findings = slices.DeleteFunc(findings, func(f policies.Finding) bool { return f.Code == "not_in_force" })
 			if err != nil || len(findings) > 0 {
 				t.Errorf("Load = %v, findings %v, want neither", err, findings)
+			}
+		})
+	}
+}
+
+// What is accepted with a warning has exactly that one, at the line that the
+// fixture names; what stands in its place without one is among the good.
+func TestWarnedPolicies(t *testing.T) {
+	for _, name := range fixtures(t, "warned") {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".rego"), func(t *testing.T) {
+			body, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, _, _ := strings.Cut(string(body), "\n")
+			code, line, _ := strings.Cut(strings.TrimPrefix(first, "# want: "), ":")
+			f := shared(t)
+			f["p.rego"] = string(body)
+			set, findings, err := policies.Load(context.Background(), policies.Config{FS: f.fs(), Now: func() time.Time { return noon }})
+			if err != nil || set == nil {
+				t.Fatalf("Load = %v, want no error", err)
+			}
+			if len(findings) != 1 || findings[0].Code != code || findings[0].Severity != policies.SeverityWarning ||
+				fmt.Sprintf("%s:%d", findings[0].File, findings[0].Line) != "p.rego:"+line || findings[0].Remedy == "" {
+				t.Errorf("findings = %v, want one warning %s at p.rego:%s with a remedy", findings, code, line)
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), "..", "good", filepath.Base(name))); err != nil {
+				t.Errorf("no accepted example: %v", err)
 			}
 		})
 	}
@@ -143,7 +178,7 @@ func TestRootsAreChecked(t *testing.T) {
 			}
 			set, findings, err := policies.Load(context.Background(), cfg)
 			var got []string
-			for _, f := range findings {
+			for _, f := range titled(findings) {
 				if f.Severity == policies.SeverityError {
 					got = append(got, fmt.Sprintf("%s at %s:%d", f.Code, f.File, f.Line))
 				} else {

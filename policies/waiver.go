@@ -101,9 +101,9 @@ func (d *decision) waive(found []decisionlog.Denial) (counting, past []decisionl
 	return counting, past
 }
 
-// checkWaivers warns of waivers that change nothing. The day counts where now
-// is known.
-func (s *Set) checkWaivers(now time.Time, out *report) {
+// checkWaivers warns of waivers that change nothing. The day counts where
+// today is known.
+func (s *Set) checkWaivers(out *report) {
 	if s.guardrails == nil || s.guardrails.rules["waivers"] == nil {
 		return
 	}
@@ -116,7 +116,7 @@ func (s *Set) checkWaivers(now time.Time, out *report) {
 	for _, w := range g.waivers {
 		i := slices.IndexFunc(all, func(p *policy) bool { return p.name == w.policy })
 		switch {
-		case !now.IsZero() && !now.Before(w.expires):
+		case !out.today.IsZero() && !out.today.Before(w.expires):
 			out.warn(g.file, line, "waiver_expired", "delete it, or give it another day", "the waiver of %s for %s ended %s and has no effect", w.code, w.clientID, w.written)
 		case i < 0:
 			have := make([]string, 0, len(all))

@@ -1,3 +1,6 @@
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
 package admission.anyone
 
 settings := {"open": true, "scopes": {"ceiling": ["a"]}}

@@ -1,4 +1,6 @@
 # METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
 # schemas:
 #   - input: {"type": "object"}
 package admission.policies.p

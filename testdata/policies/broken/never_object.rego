@@ -1,0 +1,11 @@
+# want: never_holds:11
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+import input.user as who
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny_user contains {"code": "x", "message": "m"} if not who

@@ -1,0 +1,10 @@
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "m"} if _silent
+
+_silent if input.request.scopes == []

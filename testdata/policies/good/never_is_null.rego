@@ -1,0 +1,8 @@
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny_user contains {"code": "x", "message": "m"} if is_null(input.user.claims.department)

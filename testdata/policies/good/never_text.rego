@@ -1,0 +1,8 @@
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "m"} if input.client.port == ""

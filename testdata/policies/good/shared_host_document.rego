@@ -1,0 +1,6 @@
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://docs.google.com/document/x/client.json"}

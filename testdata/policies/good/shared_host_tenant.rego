@@ -1,0 +1,6 @@
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://example.sharepoint.com/sites/x/**"}

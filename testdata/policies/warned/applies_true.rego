@@ -1,0 +1,9 @@
+# want: applies_constant:9
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+applies := true

@@ -1,0 +1,4 @@
+# want: metadata_missing:2
+package admission.guardrails
+
+ceiling := {}

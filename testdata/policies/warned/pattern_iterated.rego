@@ -1,0 +1,12 @@
+# want: pattern_iterated:11
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": "m"} if {
+	some p in data.lists.blocked
+	glob.match(p, [], input.client.host)
+}

@@ -1,0 +1,9 @@
+# want: published_negotiated:9
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny_document contains {"code": "x", "message": "m"} if "implicit" in input.published.grant_types

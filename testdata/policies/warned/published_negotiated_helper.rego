@@ -1,0 +1,11 @@
+# want: published_negotiated:11
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny_user contains {"code": "x", "message": "m"} if _keyless
+
+_keyless if input.published.token_endpoint_auth_method == "none"

@@ -1,0 +1,7 @@
+# want: shared_host:7
+# METADATA
+# title: Example
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://docs.google.com/document/**"}

@@ -7,9 +7,11 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"guestlist/broker"
 	"guestlist/policies"
 )
 
@@ -102,5 +104,26 @@ func TestLibraryIsDocumented(t *testing.T) {
 				t.Errorf("%s:%d: rule %s has no METADATA", name, r.Location.Row, r.Head.Name)
 			}
 		}
+	}
+}
+
+// The code of a denial from the library is not to be read in the policy; it is
+// waived like any other, and no finding doubts it.
+func TestLibraryDenialsCanBeWaived(t *testing.T) {
+	root := overlay(t, policies.Library(), one("import data.guestlist.group\n\n"+admits+"\ndeny_user contains group.missing({\"eng\"})\n").fs(), files{
+		"g.rego": "package admission.guardrails\n\nwaivers := [{\"client_id\": \"" + example + "\", \"policy\": \"p\", \"code\": \"group_missing\", \"owner\": \"IAM <iam@corp.example>\", \"expires\": \"2026-12-01\"}]\n"}.fs())
+	set, findings, err := policies.Load(context.Background(), policies.Config{FS: root, Deadline: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		if strings.HasPrefix(f.Code, "waiver") {
+			t.Errorf("Load found %v, want nothing about the waiver", f)
+		}
+	}
+	d := decide(t, set, example, broker.PhaseUser)
+	allowed(t, d)
+	if len(d.Warnings) != 1 || d.Warnings[0].Code != "group_missing" {
+		t.Errorf("warnings = %v, want the waived denial", d.Warnings)
 	}
 }

@@ -34,7 +34,6 @@ func (p *pkg) checkNegations(out *report) {
 }
 
 // operandRefs are the references that are evaluated before the negation of e.
-// What is inside a comprehension never makes it undefined.
 func operandRefs(e *ast.Expr) []ast.Ref {
 	var operands []*ast.Term
 	switch t := e.Terms.(type) {
@@ -48,6 +47,12 @@ func operandRefs(e *ast.Expr) []ast.Ref {
 			operands = v[1:]
 		}
 	}
+	return refsIn(operands)
+}
+
+// refsIn are the references in terms, those in comprehensions left out: what is
+// absent there makes an empty one.
+func refsIn(terms []*ast.Term) []ast.Ref {
 	var out []ast.Ref
 	visit := ast.NewGenericVisitor(func(x any) bool {
 		switch x := x.(type) {
@@ -58,7 +63,7 @@ func operandRefs(e *ast.Expr) []ast.Ref {
 		}
 		return false
 	})
-	for _, t := range operands {
+	for _, t := range terms {
 		visit.Walk(t)
 	}
 	return out

@@ -72,6 +72,7 @@ func parseUnit(s *source, own bool, out *report) *unit {
 		p.checkNegations(out)
 		p.checkOpenings(out)
 		p.checkPatternCalls(out)
+		p.checkArguments(out)
 	}
 	return u
 }

@@ -39,6 +39,7 @@ type rule struct {
 	fields   []int           // of broker.Input that it reads, in order
 	path     ast.Ref         // of the rule, from data on
 	lines    map[string]int  // line of the first rule by the code of its denial, where it is literal
+	computed bool            // the code of a denial is not literal
 	sure     bool            // lines tell for every denial which rule made it
 	ends     map[string]bool // codes of denials that are written with effect end_grant
 	wavers   bool            // reads what changes without anybody's doing, or by an operator's word
@@ -73,6 +74,7 @@ func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (
 		code := literal(one, "code")
 		r.sure = r.sure && code != "" && r.lines[code] == 0
 		if code == "" {
+			r.computed = true
 			continue
 		}
 		if r.lines[code] == 0 {

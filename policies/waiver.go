@@ -130,8 +130,16 @@ func (s *Set) checkWaivers(out *report) {
 	}
 }
 
-// says reports whether a denial of the policy is written with the code.
-func (p *policy) says(code string) bool { return slices.Contains(p.codes(), code) }
+// says reports whether a denial of the policy is written with the code, or may
+// have it because its code is computed, as by a function of a library.
+func (p *policy) says(code string) bool {
+	for _, name := range denialRules {
+		if r := p.rules[name]; r != nil && name != "warn" && r.computed {
+			return true
+		}
+	}
+	return slices.Contains(p.codes(), code)
+}
 
 // codes lists the codes that the denials of the policy are written with.
 func (p *policy) codes() []string {

@@ -115,7 +115,7 @@ var trials = map[string]trial{
 		[]turn{{facts("change_freeze", true), "change_freeze"}},
 		[]turn{{facts("change_freeze", false), ""}},
 		[]turn{{all(known, facts("change_freeze", true)), ""}, {known, ""}},
-		[]turn{{nil, "change_freeze"}, {facts("change_freeze", nil), "change_freeze"}, {facts("change_freeze", "false"), "change_freeze"}},
+		[]turn{{facts("another", false), "change_freeze"}, {facts("change_freeze", nil), "change_freeze"}, {facts("change_freeze", "false"), "change_freeze"}},
 	},
 	"hours": {broker.PhaseUser,
 		[]turn{{clock("wednesday", 7), "outside_hours"}, {clock("sunday", 12), "outside_hours"}},

@@ -28,9 +28,9 @@ settings := {
 # METADATA
 # title: No new client
 # description: Refused before anything is fetched. Clients that are known keep their tokens.
-deny contains freeze.active(input.facts) if not input.client.admitted_before
+deny contains freeze.active if not input.client.admitted_before
 
 # METADATA
 # title: No new grant
 # description: Known clients ask in vain until the freeze ends.
-deny_user contains freeze.active(input.facts)
+deny_user contains freeze.active

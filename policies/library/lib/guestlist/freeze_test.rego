@@ -8,7 +8,7 @@ _asked(phase, facts) := {"phase": phase, "facts": facts}
 # title: No freeze, no denial
 # description: The fact says so.
 test_allowed_when_the_fact_is_false if {
-	not freeze.active(input.facts) with input as _asked("user", {"change_freeze": false})
+	not freeze.active with input as _asked("user", {"change_freeze": false})
 }
 
 # METADATA
@@ -16,7 +16,7 @@ test_allowed_when_the_fact_is_false if {
 # description: In every phase but the refresh.
 test_denied_when_the_fact_is_true if {
 	every phase in ["url", "document", "user"] {
-		freeze.active(input.facts).code == "change_freeze" with input as _asked(phase, {"change_freeze": true})
+		freeze.active.code == "change_freeze" with input as _asked(phase, {"change_freeze": true})
 	}
 }
 
@@ -24,15 +24,15 @@ test_denied_when_the_fact_is_true if {
 # title: Who is in stays in
 # description: A freeze is no outage.
 test_allowed_when_a_grant_is_refreshed if {
-	not freeze.active(input.facts) with input as _asked("refresh", {"change_freeze": true})
-	not freeze.active(input.facts) with input as _asked("refresh", {})
+	not freeze.active with input as _asked("refresh", {"change_freeze": true})
+	not freeze.active with input as _asked("refresh", {})
 }
 
 # METADATA
 # title: A missing fact freezes
 # description: So does one of another type.
 test_denied_when_the_fact_is_missing if {
-	freeze.active(input.facts) with input as _asked("user", {})
-	freeze.active(input.facts) with input as _asked("user", {"change_freeze": "false"})
-	freeze.active(input.facts) with input as _asked("user", {"change_freeze": null})
+	freeze.active with input as _asked("user", {})
+	freeze.active with input as _asked("user", {"change_freeze": "false"})
+	freeze.active with input as _asked("user", {"change_freeze": null})
 }

@@ -97,6 +97,9 @@ type Store interface {
 	Versions(ctx context.Context, clientID string) ([]broker.Version, error)
 	// Grants lists grants, ended ones included, newest first.
 	Grants(ctx context.Context, q GrantQuery) ([]Grant, error)
+	// Hits returns how often each policy took part in decisions, by name. They
+	// are counted in the commit of the record, and outlive the policy.
+	Hits(ctx context.Context) (map[string]Hits, error)
 	// Changed returns a channel that is closed after the next commit that
 	// appends a record.
 	Changed() <-chan struct{}

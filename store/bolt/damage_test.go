@@ -39,7 +39,8 @@ func furnished(t *testing.T) string {
 	u.PutAccess(store.Access{Key: "access-1", GrantID: "grant-1", ExpiresAt: at})
 	u.Spend(store.SpendTicket, "ticket-1", at)
 	u.PutCursor("cursor-1", 1)
-	u.Append(decisionlog.Record{DecisionID: "decision-1", ClientID: "https://a.example/c", Timestamp: at, Detail: "detail"})
+	u.Append(decisionlog.Record{DecisionID: "decision-1", ClientID: "https://a.example/c", Timestamp: at, Detail: "detail", Event: "admission.decided",
+		Phases: []decisionlog.Phase{{Phase: "url", Candidates: []decisionlog.Candidate{{Policy: "p"}}}}})
 	if err := s.Commit(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
@@ -63,6 +64,7 @@ func reads(s *bolt.Store) map[string]func() error {
 		"versions_kept":  func() error { _, err := s.Sweep(ctx, at.Add(store.VersionsKept), 100); return err },
 		"clients_by_end": func() error { _, err := s.Expired(ctx, at, 1); return err },
 		"first_seen":     func() error { _, err := s.Begin().FirstSeen(ctx, "a.example"); return err },
+		"policy_hits":    func() error { _, err := s.Hits(ctx); return err },
 		"pins":           func() error { _, err := s.Pins(ctx); return err },
 		"blocks":         func() error { _, err := s.Blocks(ctx); return err },
 		"grants":         func() error { _, _, err := s.Begin().Grant(ctx, "grant-1"); return err },

@@ -46,6 +46,7 @@ func (t *txn) appendRecord(r decisionlog.Record) error {
 			return err
 		}
 	}
+	t.countHits(r)
 	t.st.Seq, t.appended = seq, true
 	return nil
 }

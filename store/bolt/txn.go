@@ -32,6 +32,7 @@ const (
 	versionBucket    bucket = "versions"          // client identifier, time, number → versionRow
 	keptBucket       bucket = "versions_kept"     // client identifier → keptRow
 	seenBucket       bucket = "first_seen"        // hash of a host, or of the identifier of a client that ended → seenMark
+	hitsBucket       bucket = "policy_hits"       // policy → store.Hits
 	expiryBucket     bucket = "expiry"            // time, kind, key of the row to sweep
 	recordBucket     bucket = "records"           // sequence number → sealed record
 	byRequestBucket  bucket = "records_request"   // request id, sequence number
@@ -46,7 +47,7 @@ func buckets() []bucket {
 		metaBucket, clientBucket, grantBucket, liveGrantBucket, codeBucket, sessionBucket, spentBucket,
 		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, byClientBucket, byGrantBucket,
 		refreshBucket, accessBucket, grantListBucket, countBucket, blockBucket, pinBucket, versionBucket,
-		clientEndBucket, bodyBucket, keptBucket, seenBucket,
+		clientEndBucket, bodyBucket, keptBucket, seenBucket, hitsBucket,
 	}
 }
 
@@ -120,6 +121,7 @@ type txn struct {
 	wrote    bool // something is to be committed
 	appended bool // a record among it
 	pack     *packer
+	hits     map[string]store.Hits // of the records in it, by policy; not stored yet
 }
 
 // begin reads the state that a batch starts from.
@@ -130,8 +132,11 @@ func begin(tx *bbolt.Tx, pack *packer) (*txn, error) {
 	return t, err
 }
 
-// finish writes the state back.
+// finish writes counts and the state back.
 func (t *txn) finish() error {
+	if err := t.saveHits(); err != nil {
+		return err
+	}
 	raw, err := encode(metaBucket, []byte(stateKey), t.st)
 	if err != nil {
 		return err

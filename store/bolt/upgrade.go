@@ -18,11 +18,11 @@ import (
 // Format 1 had neither tokens nor the list of grants, format 2 no counts of
 // clients, format 3 no blocks, pins and versions, and each client's document
 // in its row, format 4 no marks of when hosts were first seen. The list and the
-// counts can be built from the rows at any time.
+// counts can be built from the rows and the records at any time.
 func required(version int) []bucket {
 	since4 := []bucket{blockBucket, pinBucket, versionBucket, keptBucket, clientEndBucket, bodyBucket}
 	return slices.DeleteFunc(buckets(), func(b bucket) bool {
-		return b == grantListBucket || b == countBucket || version < 2 && (b == refreshBucket || b == accessBucket) ||
+		return b == grantListBucket || b == countBucket || b == hitsBucket || version < 2 && (b == refreshBucket || b == accessBucket) ||
 			version < 4 && slices.Contains(since4, b) || version < 5 && b == seenBucket
 	})
 }
@@ -55,12 +55,15 @@ func upgrade(path string, db *bbolt.DB, file *os.File) error {
 // outdated reports whether there is something to upgrade.
 func outdated(v view) (bool, error) {
 	f, _, err := load[format](v, metaBucket, []byte(formatKey))
-	return f.Format < fileVersion || v.tx.Bucket([]byte(grantListBucket)) == nil || v.tx.Bucket([]byte(countBucket)) == nil, err
+	return f.Format < fileVersion || slices.ContainsFunc([]bucket{grantListBucket, countBucket, hitsBucket}, func(b bucket) bool {
+		return v.tx.Bucket([]byte(b)) == nil
+	}), err
 }
 
 // renew adds what the present format has beyond an earlier one.
 func renew(tx *bbolt.Tx) error {
 	t := &txn{view: viewOf(tx)}
+	counted := tx.Bucket([]byte(hitsBucket)) != nil
 	for _, b := range buckets() {
 		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
 			return err
@@ -69,10 +72,10 @@ func renew(tx *bbolt.Tx) error {
 	if err := t.listGrants(); err != nil {
 		return err
 	}
-	if err := t.indexSummaries(); err != nil {
+	if err := t.readRecords(!counted); err != nil {
 		return err
 	}
-	if err := errors.Join(t.countClients(), t.sightAll()); err != nil {
+	if err := errors.Join(t.countClients(), t.sightAll(), t.saveHits()); err != nil {
 		return err
 	}
 	f, _, err := load[format](t.view, metaBucket, []byte(formatKey))
@@ -125,8 +128,9 @@ func (t *txn) listGrants() error {
 	})
 }
 
-// indexSummaries enters every summary under the last request it stands for.
-func (t *txn) indexSummaries() error {
+// readRecords enters every summary under the last request it stands for, and
+// counts the hits of policies where they are wanted.
+func (t *txn) readRecords(hits bool) error {
 	bk, err := t.bucket(recordBucket)
 	if err != nil {
 		return err
@@ -138,6 +142,11 @@ func (t *txn) indexSummaries() error {
 		s, err := t.record(binary.BigEndian.Uint64(key))
 		if err != nil {
 			return err
+		}
+		if hits {
+			if err := t.countAgain(s); err != nil {
+				return err
+			}
 		}
 		h, err := headerOf(s)
 		if err != nil {

@@ -76,7 +76,7 @@ func inlined(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	for _, b := range []string{"blocks", "pins", "versions", "versions_kept", "clients_by_end", "bodies", "first_seen"} {
+	for _, b := range []string{"blocks", "pins", "versions", "versions_kept", "clients_by_end", "bodies", "first_seen", "policy_hits"} {
 		if err := tx.DeleteBucket([]byte(b)); err != nil {
 			return err
 		}
@@ -97,7 +97,9 @@ func listed(t *testing.T) string {
 	for _, c := range listedClients {
 		u.CreateClient(c)
 	}
-	u.Append(decisionlog.Record{DecisionID: "other", RequestID: "first", Timestamp: at})
+	u.Append(decisionlog.Record{DecisionID: "other", RequestID: "first", Timestamp: at, Event: "admission.decided", Phases: []decisionlog.Phase{
+		{Phase: "url", Candidates: []decisionlog.Candidate{{Policy: "p"}}},
+	}})
 	u.Append(decisionlog.Record{DecisionID: "summary", RequestID: "first", LastRequestID: "last", Count: 2, Timestamp: at})
 	if err := errors.Join(s.Commit(t.Context(), u), s.Close()); err != nil {
 		t.Fatal(err)
@@ -159,8 +161,11 @@ func TestUpgrade(t *testing.T) {
 				t.Fatal(err)
 			}
 			edit(t, path, func(tx *bbolt.Tx) error {
-				return errors.Join(tx.DeleteBucket([]byte("first_seen")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
+				return errors.Join(tx.DeleteBucket([]byte("first_seen")), tx.DeleteBucket([]byte("policy_hits")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
 			})
+		},
+		"without hits of policies": func(t *testing.T, path string) {
+			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("policy_hits")) })
 		},
 		"without counts of clients": func(t *testing.T, path string) {
 			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("client_counts")) })
@@ -173,6 +178,9 @@ func TestUpgrade(t *testing.T) {
 			s := open(t, path)
 			if ids, seqs := found(t, s); !reflect.DeepEqual(ids, wantIDs) || !reflect.DeepEqual(seqs, wantSeqs) {
 				t.Errorf("grants %v, records %v, want %v, %v", ids, seqs, wantIDs, wantSeqs)
+			}
+			if hits, err := s.Hits(t.Context()); err != nil || !reflect.DeepEqual(hits, map[string]store.Hits{"p": {Matched: 1, LastAt: at}}) {
+				t.Errorf("Hits() = %v, %v, want one of p, counted once", hits, err)
 			}
 			clients, err := s.Expired(t.Context(), at.Add(24*time.Hour), 10)
 			if err != nil || !reflect.DeepEqual(clients, listedClients) {

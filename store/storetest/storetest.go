@@ -98,6 +98,8 @@ func suite() []conformance {
 		{"records: queries", recordQueries},
 		{"records: long scans", recordScan},
 		{"records: changed", recordChanged},
+		{"records: count the hits of policies (PF-08)", policyHits},
+		{"records: so many policies are counted", policyHitsBound},
 		{"sweep: on the boundary", sweepBoundary},
 		{"sweep: at most so many", sweepMax},
 		{"probe and health", probe},

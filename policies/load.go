@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
 	"time"
 
@@ -194,39 +193,4 @@ func (s *Set) finish(out *report) {
 	for _, p := range s.policies {
 		s.settle(p)
 	}
-}
-
-// Info describes one policy of a Set.
-type Info struct {
-	Name     string   // package name below admission.policies; anyone for admission.anyone
-	Title    string   // METADATA title
-	Authors  []string // METADATA authors, "Name <mail>"
-	ReviewBy string   // METADATA custom.review_by, a date, or ""
-	Mode     string   // enforce, warn, shadow or off
-	Priority int      // -100 to 100
-	Patterns []string // as written; rows of a list as host and path
-	List     string   // data path of client_ids_from, or ""
-	File     string   // path below the root
-	VetoOnly bool     // has no settings: may deny, never admits
-}
-
-// Policies lists the policies of the set by name, admission.anyone last.
-func (s *Set) Policies() []Info {
-	all := slices.Clone(s.policies)
-	if s.anyone != nil {
-		all = append(all, s.anyone)
-	}
-	out := make([]Info, 0, len(all))
-	for _, p := range all {
-		patterns := map[string]bool{}
-		for _, e := range p.entries {
-			patterns[e.pattern.text] = true
-		}
-		if p.kind == kindAnyone {
-			patterns["(every valid client identifier)"] = true
-		}
-		out = append(out, Info{Name: p.name, Title: p.title, Authors: slices.Clone(p.authors), ReviewBy: p.reviewBy,
-			Mode: p.mode, Priority: p.priority, Patterns: slices.Sorted(maps.Keys(patterns)), List: p.list, File: p.file, VetoOnly: !p.settles()})
-	}
-	return out
 }

@@ -28,6 +28,7 @@ const guardrailsName = "guardrails"
 // asked.
 type policy struct {
 	name, title, reviewBy string
+	description           string
 	authors               []string
 	kind                  kind
 	file                  string
@@ -101,7 +102,7 @@ func (p *policy) annotate(src *pkg, out *report) {
 		if a.Scope != "package" {
 			continue
 		}
-		p.title = a.Title
+		p.title, p.description = a.Title, a.Description
 		for _, who := range a.Authors {
 			s := who.Name
 			if who.Email != "" {

@@ -265,14 +265,27 @@ func TestMaximaAreReadStrictly(t *testing.T) {
 }
 
 func TestPoliciesListsMetadata(t *testing.T) { // PF-08
-	set := load(t, files{"sub/p.rego": "# METADATA\n# title: Example\n# authors: [Identity team <iam@corp.example>]\n# custom: {review_by: \"2027-03-31\"}\npackage admission.policies.p\n\nclient_ids := {\"https://b.example/x\", \"https://a.example/x\"}\n\npriority := 7\n\nmode := \"warn\"\n"})
+	set := load(t, files{"sub/p.rego": "# METADATA\n# title: Example\n# description: Two clients.\n# authors: [Identity team <iam@corp.example>]\n# custom: {review_by: \"2027-03-31\"}\npackage admission.policies.p\n\nclient_ids := {\"https://b.example/x\", \"https://a.example/x\"}\n\npriority := 7\n\nmode := \"warn\"\n\nsettings := {\"tags\": [\"b\", \"a\"]}\n"})
 	got := set.Policies()
 	if len(got) != 1 {
 		t.Fatalf("Policies = %+v, want one", got)
 	}
 	p := got[0]
 	if p.Name != "p" || p.Title != "Example" || !slices.Equal(p.Authors, []string{"Identity team <iam@corp.example>"}) || p.ReviewBy != "2027-03-31" ||
-		p.Mode != "warn" || p.Priority != 7 || !slices.Equal(p.Patterns, []string{"https://a.example/x", "https://b.example/x"}) || p.File != "sub/p.rego" || !p.VetoOnly {
+		p.Mode != "warn" || p.Priority != 7 || !slices.Equal(p.Patterns, []string{"https://a.example/x", "https://b.example/x"}) || p.File != "sub/p.rego" || p.Line != 5 || p.VetoOnly || p.Description != "Two clients." || !slices.Equal(p.Tags, []string{"a", "b"}) || p.Rows != 0 {
 		t.Errorf("Policies = %+v", p)
+	}
+}
+
+// A review is overdue when its day is over.
+func TestOverdue(t *testing.T) {
+	now := time.Date(2027, 3, 31, 23, 59, 59, 0, time.UTC)
+	for day, want := range map[string]bool{"": false, "2027-03-30": true, "2027-03-31": false, "2027-04-01": false} {
+		if got := (policies.Info{ReviewBy: day}).Overdue(now); got != want {
+			t.Errorf("Info{ReviewBy: %q}.Overdue(%v) = %v, want %v", day, now, got, want)
+		}
+	}
+	if !(policies.Info{ReviewBy: "2027-03-31"}).Overdue(now.Add(time.Second)) {
+		t.Error("a review is not overdue on the day after")
 	}
 }

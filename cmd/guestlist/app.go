@@ -19,7 +19,6 @@ import (
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
 	"guestlist/broker/fetch"
-	"guestlist/policies"
 	"guestlist/server"
 	"guestlist/server/admin"
 	"guestlist/server/grants"
@@ -70,8 +69,9 @@ type app struct {
 	server  *server.Server
 	admin   http.Handler
 	loading sync.Mutex // one reload at a time, so that the newest wins
-	set     atomic.Pointer[policies.Set]
-	problem atomic.Pointer[string] // why the last policy reload was refused
+	tree    string     // of the policies as last read; guarded by loading
+	active  atomic.Pointer[inForce]
+	refused atomic.Pointer[refusedLoad] // nil: the last load was not refused
 }
 
 // open assembles an app and activates its policies; a directory that does
@@ -109,7 +109,7 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 		a.store.Close()
 		return nil, err
 	}
-	if err := a.reload(ctx); err != nil {
+	if err := a.reload(ctx, "start"); err != nil {
 		a.close(ctx)
 		return nil, err
 	}
@@ -157,8 +157,9 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	if err != nil {
 		return err
 	}
+	reload := func(ctx context.Context) error { return a.reload(ctx, admin.Actor(ctx)) }
 	rotate := func(_ context.Context, purpose string) error { return k.Rotate(purpose) }
-	a.admin, err = admin.New(admin.Config{Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Reload: a.reload, Rotate: rotate, Broker: a.broker})
+	a.admin, err = admin.New(admin.Config{Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Reload: reload, Rotate: rotate, Broker: a.broker})
 	return err
 }
 
@@ -181,8 +182,8 @@ func (a *app) status(context.Context) any {
 	if p := a.plan.fetching.Proxy; p.URL != "" {
 		out["egress_proxy"], out["guard"] = p.URL, guardOf(p)
 	}
-	if p := a.problem.Load(); p != nil {
-		out["policy_problem"] = *p
+	if p := a.refused.Load(); p != nil {
+		out["policy_problem"] = p.text
 	}
 	if err := a.store.Healthy(); err != nil {
 		out["store_problem"] = err.Error()

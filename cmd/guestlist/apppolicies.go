@@ -10,46 +10,88 @@ import (
 	"guestlist/policies"
 )
 
+// inForce is the revision that decides.
+type inForce struct {
+	set   *policies.Set
+	notes []policies.Finding // its warnings
+	at    time.Time          // when this process put it in force
+	by    string             // what for: see reload
+}
+
+// refusedLoad is the last load, which was refused.
+type refusedLoad struct {
+	text  string
+	found []policies.Finding // warnings among them; empty when no file is to blame
+	at    time.Time
+	by    string
+}
+
 // reload loads the policies and makes them the active revision. On an error
-// the last good revision stays in force, and status says so.
-func (a *app) reload(ctx context.Context) error {
+// the last good revision stays in force, and status says so. by says what it
+// is done for: start, watch, SIGHUP or the operator who asked.
+func (a *app) reload(ctx context.Context, by string) error {
 	a.loading.Lock()
 	defer a.loading.Unlock()
-	set, notes, err := policies.Load(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima, Now: time.Now})
+	first := a.active.Load() == nil
+	if by == byWatch && treeState(a.plan.policies) == a.tree {
+		return nil // what the watcher told of was read already
+	}
+	set, notes, tree, err := loadSettled(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima, Now: time.Now}, first)
+	a.tree = tree
+	before := a.broker.Revision()
 	if err == nil {
 		u := a.store.Begin()
 		err = a.broker.Activate(ctx, set, a.plan.source, u, func(ctx context.Context) error { return a.store.Commit(ctx, u) })
 	}
 	if err != nil {
-		a.rejected(err)
+		a.rejected(err, notes, by)
 		return fmt.Errorf("policies %s: %w", a.plan.source, err)
 	}
-	for _, n := range notes {
+	a.activated(&inForce{set, notes, time.Now(), by}, before)
+	return nil
+}
+
+// byWatch is a reload that nobody asked for.
+const byWatch = "watch"
+
+// activated notes that a revision decides, which may be the one that did
+// before.
+func (a *app) activated(now *inForce, before string) {
+	set, source := now.set, a.plan.source
+	troubled := a.refused.Swap(nil) != nil
+	if was := a.active.Load(); was != nil && set.Revision() == before {
+		now.at, now.by = was.at, was.by
+		a.active.Store(now)
+		a.log.Info().Str("event", "policy.unchanged").Str("revision", before).Str("source", source).Bool("mended", troubled).Send()
+		return
+	}
+	for _, n := range now.notes {
 		a.log.Warn().Str("event", "policy.finding").Str("file", n.File).Int("line", n.Line).Str("code", n.Code).
 			Str("remedy", n.Remedy).Msg(n.Message)
 	}
 	if len(set.Policies()) == 0 {
-		a.log.Warn().Str("event", "policy.none").Str("source", a.plan.source).Msg("there is no policy: nobody is admitted, and clients that are met end")
+		a.log.Warn().Str("event", "policy.none").Str("source", source).Msg("there is no policy: nobody is admitted, and clients that are met end")
 	}
-	a.set.Store(set)
-	a.problem.Store(nil)
-	a.log.Info().Str("event", "policy.activated").Str("revision", set.Revision()).Int("policies", len(set.Policies())).Str("source", a.plan.source).Send()
-	return nil
+	a.active.Store(now)
+	a.log.Info().Str("event", "policy.activated").Str("revision", set.Revision()).Int("policies", len(set.Policies())).Str("source", source).Str("by", now.by).Send()
 }
 
-// rejected notes that a revision was refused; the one in force goes on.
-func (a *app) rejected(err error) {
-	text := err.Error()
-	a.problem.Store(&text)
+// rejected notes that a revision was refused; the one in force goes on. The
+// same trouble once more is neither logged nor recorded.
+func (a *app) rejected(err error, found []policies.Finding, by string) {
+	now := &refusedLoad{err.Error(), found, time.Now(), by}
+	if was := a.refused.Swap(now); was != nil && was.text == now.text {
+		return
+	}
 	e := a.log.Error().Str("event", "policy.rejected").Str("source", a.plan.source)
 	in := a.broker.Revision()
 	if in == "" {
-		e.Msg(text)
+		e.Msg(now.text)
 		return
 	}
-	e.Str("revision", in).Msg("the last good revision stays in force: " + text)
+	e.Str("revision", in).Msg("the last good revision stays in force: " + now.text)
 	a.batch.Add(decisionlog.Record{
-		DecisionID: broker.NewID(), Timestamp: time.Now(), Event: "policy.rejected", Outcome: decisionlog.OutcomeRefused,
-		Reason: string(broker.ReasonPolicyError), Path: broker.Contract, Revision: in, Detail: text,
+		DecisionID: broker.NewID(), Timestamp: now.at, Event: "policy.rejected", Outcome: decisionlog.OutcomeRefused,
+		Reason: string(broker.ReasonPolicyError), Path: broker.Contract, Revision: in, Detail: now.text,
 	})
 }

@@ -240,13 +240,15 @@ func (a *app) reloadOn(ctx context.Context, dir string) {
 	go func() {
 		defer signal.Stop(hup)
 		for {
+			by := byWatch
 			select {
 			case <-ctx.Done():
 				return
 			case <-hup:
+				by = "SIGHUP"
 			case <-changed:
 			}
-			a.reload(ctx) // its outcome is logged and in the status
+			a.reload(ctx, by) // its outcome is logged and in the status
 		}
 	}()
 }

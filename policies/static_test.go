@@ -272,7 +272,7 @@ func TestPoliciesListsMetadata(t *testing.T) { // PF-08
 	}
 	p := got[0]
 	if p.Name != "p" || p.Title != "Example" || !slices.Equal(p.Authors, []string{"Identity team <iam@corp.example>"}) || p.ReviewBy != "2027-03-31" ||
-		p.Mode != "warn" || p.Priority != 7 || !slices.Equal(p.Patterns, []string{"https://a.example/x", "https://b.example/x"}) || p.File != "sub/p.rego" || p.Line != 5 || p.VetoOnly || p.Description != "Two clients." || !slices.Equal(p.Tags, []string{"a", "b"}) || p.Rows != 0 {
+		p.Mode != "warn" || p.Priority != 7 || !slices.Equal(p.Patterns, []string{"https://a.example/x", "https://b.example/x"}) || p.File != "sub/p.rego" || p.Line != 6 || p.VetoOnly || p.Description != "Two clients." || !slices.Equal(p.Tags, []string{"b", "a"}) || p.Rows != 0 {
 		t.Errorf("Policies = %+v", p)
 	}
 }

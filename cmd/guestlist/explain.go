@@ -49,18 +49,21 @@ func explain(w io.Writer, why whyAnswer, verbose bool) error {
 			return fmt.Errorf("read record %d of the answer: %w", i+1, err)
 		}
 	}
-	p := &page{}
+	p := &page{verbose: verbose}
 	p.summary(why, records)
 	for _, r := range records {
 		p.line(0, "")
-		p.record(r, verbose)
+		p.record(r)
 	}
 	_, err := w.Write(p.buf.Bytes())
 	return err
 }
 
 // page collects lines; everything that is put in is made safe to show.
-type page struct{ buf bytes.Buffer }
+type page struct {
+	buf     bytes.Buffer
+	verbose bool
+}
 
 // line writes one line, indented by two spaces a level.
 func (p *page) line(level int, format string, args ...any) {
@@ -113,7 +116,7 @@ func reasonLine(reason string) string {
 }
 
 // record writes one record.
-func (p *page) record(r logged, verbose bool) {
+func (p *page) record(r logged) {
 	if r.Error != "" {
 		p.line(0, "record %d", r.Seq)
 		p.field(1, "unreadable", r.Error)
@@ -149,7 +152,7 @@ func (p *page) record(r logged, verbose bool) {
 	p.field(1, "revision", r.Revision)
 	p.field(1, "engine", r.Engine)
 	p.field(1, "epoch", strconv.FormatUint(r.Epoch, 10))
-	if verbose {
+	if p.verbose {
 		p.metrics(r.Metrics)
 		p.raw("input", r.Input)
 		p.raw("result", r.Result)
@@ -201,7 +204,7 @@ func (p *page) phase(ph decisionlog.Phase) {
 		}
 		p.field(2, "winner", line)
 	}
-	p.field(2, "nearest miss", ph.NearestMiss)
+	p.explanation(ph)
 	for _, d := range ph.Denials {
 		p.denial("denied", d)
 	}
@@ -241,6 +244,7 @@ func (p *page) denial(kind string, d decisionlog.Denial) {
 	if d.Effect != "" && d.Effect != "refuse" {
 		p.field(3, "effect", d.Effect)
 	}
+	p.reads(d)
 }
 
 // stamp writes a time as records have it.

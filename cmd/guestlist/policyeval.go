@@ -4,32 +4,35 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
-	"os"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
 	"guestlist/broker/rehearsal"
-	"guestlist/policies"
 )
 
 // evalFlags are the facts of an imagined request.
 type evalFlags struct {
 	source   policySource
+	issuer   string
+	phase    string
 	document string
+	fetch    bool
 	redirect string
 	scope    string
 	resource []string
-	user     string
-	groups   []string
 	ip       string
+	agent    string
+	prompt   string
+	par      bool
+	dpop     bool
 	at       string
-	issuer   string
+	seen     string
+	hostSeen string
+	person   evalPerson
+	refresh  evalRefresh
 	verbose  bool
 }
 
@@ -40,31 +43,65 @@ func policyEvalCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "eval URL",
 		Short: "Ask what the policies decide about a client, and why",
-		Long: "Decide about a client identifier URL as the server would, and explain the decision.\n" +
-			"Nothing is fetched: give the document with --document. With --user the user phase is asked too.\n" +
+		Long: "Decide about a client identifier URL as the server would, by the server's own code, and\n" +
+			"explain the decision phase by phase: which policies match and which nearly do, who wins\n" +
+			"and why, every denial with the line of its rule, every setting with who gave it and who\n" +
+			"narrowed it, and what would be cut. Nothing is stored, and nothing is fetched but with\n" +
+			"--fetch. It goes as far as the facts reach: the document for phase document, --user for\n" +
+			"phase user, --refresh-after for phase refresh.\n\n" +
+			"With --config the maxima, resources, registered clients and switches of that server count\n" +
+			"too, and its blocks and pins while it runs.\n\n" +
 			"Exit code 0: admitted; 1: the question could not be asked; 2: refused.",
 		Example: "  guestlist policy eval https://agents.example/oauth/client.json --policies guests --document client.json\n" +
-			"  guestlist policy eval https://agents.example/oauth/client.json --config guestlist.yaml --document client.json \\\n" +
-			"      --user ada --groups eng --scope 'mcp:read mcp:write'",
+			"  guestlist policy eval https://agents.example/oauth/client.json --policies guests --phase url\n" +
+			"  guestlist policy eval https://agents.example/oauth/client.json --config guestlist.yaml --fetch \\\n" +
+			"      --user ada --groups eng --scope 'mcp:read mcp:write' --at +2h\n" +
+			"  guestlist policy eval https://agents.example/oauth/client.json --config guestlist.yaml --fetch \\\n" +
+			"      --user ada.yaml --refresh-after 2h --refresh-source 198.51.100.7",
 		Args: oneArg,
 	}
 	format := outputFlag(c)
+	f.register(c)
+	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args[0], *format) }
+	return c
+}
+
+// register adds the flags.
+func (f *evalFlags) register(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringVar(&f.source.dir, "policies", "", "policy directory")
 	fl.StringVar(&f.source.starter, "starter", "", "a starter: deny_all, known_clients or development")
-	fl.StringVar(&f.source.config, "config", "", "configuration file: its policies, resources, maxima and issuer (or GUESTLIST_CONFIG)")
+	fl.StringVar(&f.source.config, "config", "", "configuration file of a server (or GUESTLIST_CONFIG)")
+	fl.StringVar(&f.issuer, "issuer", "https://issuer.example", "issuer, where no configuration names one")
+	fl.StringVar(&f.phase, "phase", "", "last phase to ask: url, document, user or refresh (default: as far as the facts reach)")
 	fl.StringVar(&f.document, "document", "", "file with the client ID metadata document")
+	fl.BoolVar(&f.fetch, "fetch", false, "fetch the document as the server would, redirects not followed")
 	fl.StringVar(&f.redirect, "redirect-uri", "", "redirect_uri of the request (default: the document's first)")
 	fl.StringVar(&f.scope, "scope", "", "scope of the request, separated by spaces")
 	fl.StringSliceVar(&f.resource, "resource", nil, "resource of the request; without --config it is also the only one configured")
-	fl.StringVar(&f.user, "user", "", "person who signs in")
-	fl.StringSliceVar(&f.groups, "groups", nil, "groups of the person")
 	fl.StringVar(&f.ip, "source", "192.0.2.1", "address the request comes from")
-	fl.StringVar(&f.at, "at", "", "time of the request, RFC 3339 (default: now)")
-	fl.StringVar(&f.issuer, "issuer", "https://issuer.example", "issuer, where no configuration names one")
-	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show the policy input too")
-	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args[0], *format) }
-	return c
+	fl.StringVar(&f.agent, "user-agent", "", "User-Agent of the request")
+	fl.StringVar(&f.prompt, "prompt", "", "prompt of the request: login, consent, select_account")
+	fl.BoolVar(&f.par, "par", false, "the request was pushed (RFC 9126)")
+	fl.BoolVar(&f.dpop, "dpop", false, "the request is bound to a DPoP key (RFC 9449)")
+	fl.StringVar(&f.at, "at", "", "time of the request: RFC 3339, or from now as +2h or -1d (default: now)")
+	fl.StringVar(&f.seen, "first-seen", "", "when the client was first admitted: RFC 3339, or before the request as -3d (default: never)")
+	fl.StringVar(&f.hostSeen, "host-first-seen", "", "when any client of its host was first admitted (default: never)")
+	fl.StringVar(&f.person.name, "user", "", "person who signs in: a name, or a .json or .yaml file with sub, groups, claims, acr, amr, auth_time, issuer")
+	fl.StringSliceVar(&f.person.groups, "groups", nil, "groups of a person given by name")
+	fl.StringVar(&f.refresh.after, "refresh-after", "", "refresh what was granted, so long after the request")
+	fl.StringVar(&f.refresh.ip, "refresh-source", "", "address the refresh comes from (default: --source)")
+	fl.StringSliceVar(&f.refresh.groups, "refresh-groups", nil, "groups of the person by then (default: as they were)")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show every setting, what denials read, and the policy input")
+}
+
+// evalAnswer is what policy eval prints as JSON. Its members are stable.
+type evalAnswer struct {
+	ClientID string `json:"client_id"`
+	Outcome  string `json:"outcome"` // admitted, refused; open: phase url lets the client go on, and nothing more was asked
+	Phase    string `json:"phase"`   // the last one asked; empty: none was
+	whyAnswer
+	Notes []string `json:"notes"` // what the answer does not know
 }
 
 // run asks and explains.
@@ -72,94 +109,75 @@ func (f evalFlags) run(c *cobra.Command, clientID, format string) error {
 	if !slices.Contains([]string{"table", "json", "ndjson"}, format) {
 		return fmt.Errorf("output format %q: want table, json or ndjson", format)
 	}
-	records, err := f.decide(c, clientID)
-	if err != nil {
-		return err
+	records, notes, asked := f.decide(c, clientID)
+	if len(records) == 0 {
+		return asked
 	}
 	why, err := whyOf(records...)
 	if err != nil {
 		return err
 	}
-	err = printOne(c.OutOrStdout(), format, why, func(w io.Writer) error { return explain(w, why, f.verbose) })
-	if err == nil && why.Reason != "" {
+	last := records[len(records)-1]
+	a := evalAnswer{ClientID: clientID, Outcome: decisionlog.OutcomeAdmitted, Phase: last.Phase, whyAnswer: why, Notes: notes}
+	if last.Outcome == decisionlog.OutcomeRefused || last.Outcome == rehearsal.OutcomeOpen {
+		a.Outcome = last.Outcome
+	}
+	if err := printOne(c.OutOrStdout(), format, a, func(w io.Writer) error { return f.page(w, a) }); err != nil {
+		return err
+	}
+	switch {
+	case asked != nil:
+		return asked
+	case why.Reason != "":
 		return &findings{}
-	}
-	return err
-}
-
-// check refuses facts that no request can have, and those that would be
-// ignored.
-func (f evalFlags) check() error {
-	if _, err := netip.ParseAddr(f.ip); err != nil {
-		return fmt.Errorf("--source %q: want an address, for instance 192.0.2.1", f.ip)
-	}
-	if len(f.groups) > 0 && f.user == "" {
-		return errors.New("--groups needs a person. Remedy: add --user NAME")
-	}
-	if what, remedy := issuerProblem(f.issuer); what != "" {
-		return fmt.Errorf("--issuer %q %s. Remedy: %s", f.issuer, what, remedy)
-	}
-	for _, id := range f.resource {
-		if what := resourceProblem(id); what != "" {
-			return fmt.Errorf("--resource %q %s. Remedy: write the URL of the API, for instance https://mcp.example/mcp", id, what)
-		}
+	case f.wantsRefresh() && last.Phase != string(broker.PhaseRefresh):
+		return &findings{text: "nothing to refresh: on these terms no refresh token is given out (refresh_token.issue, grant_types)"}
 	}
 	return nil
 }
 
-// decide runs the admission on an imagined store.
-func (f evalFlags) decide(c *cobra.Command, clientID string) ([]decisionlog.Record, error) {
+// page explains, and says what is not known.
+func (f evalFlags) page(w io.Writer, a evalAnswer) error {
+	if err := explain(w, a.whyAnswer, f.verbose); err != nil {
+		return err
+	}
+	p := &page{}
+	p.line(0, "")
+	for _, n := range a.Notes {
+		p.field(0, "note", n)
+	}
+	_, err := w.Write(p.buf.Bytes())
+	return err
+}
+
+// decide plays the scene. Records may come with an error: how far it came.
+func (f evalFlags) decide(c *cobra.Command, clientID string) ([]decisionlog.Record, []string, error) {
 	if err := f.check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	set, cfg, err := f.source.load(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	now := time.Now()
-	if f.at != "" {
-		if now, err = time.Parse(time.RFC3339, f.at); err != nil {
-			return nil, fmt.Errorf("--at %q: want RFC 3339, for instance 2026-11-25T12:00:00Z", f.at)
-		}
-	}
-	scene := rehearsal.Scene{ClientID: clientID, At: now, Request: broker.RequestInput{
-		Scopes: strings.Fields(f.scope), Resources: f.resource, ResponseType: "code", GrantType: "authorization_code", PKCE: true,
-		Source: broker.SourceInput{IP: f.ip},
-	}}
-	if f.redirect != "" {
-		scene.RedirectURI = &f.redirect
-	}
-	if f.document != "" {
-		if scene.Document, err = os.ReadFile(f.document); err != nil {
-			return nil, err
-		}
-	}
-	if f.user != "" {
-		scene.Person = &broker.UserInput{
-			Sub: f.user, Groups: append([]string{}, f.groups...), Claims: map[string]any{}, AMR: []string{"pwd"}, AuthTime: now, Issuer: f.issuer,
-		}
-	}
-	records, err := f.stage(set, cfg).Play(c.Context(), scene)
-	if errors.Is(err, rehearsal.ErrDocumentWanted) {
-		return nil, fmt.Errorf("%w. Remedy: add --document FILE", err)
-	}
-	return records, err
-}
-
-// stage is the server, as far as it is known.
-func (f evalFlags) stage(set *policies.Set, cfg *config) rehearsal.Stage {
-	s := rehearsal.Stage{Policy: set, Issuer: f.issuer, Zone: time.Local}
-	var resources []broker.Resource
 	if cfg != nil {
-		p, _ := planFrom(*cfg) // certificates do not matter here
-		resources, s.Issuer, s.Cache, s.Registered = resourcesOf(*cfg), cfg.Issuer, p.cache, cfg.Clients
-	} else if len(f.resource) > 0 {
-		for _, id := range f.resource {
-			resources = append(resources, broker.Resource{ID: id, Name: id})
-		}
-	} else {
-		resources = []broker.Resource{{ID: "https://resource.example", Name: "example"}}
+		f.issuer = cfg.Issuer
 	}
-	s.Offer = offer(resources)
-	return s
+	scene, err := f.scene(clientID)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.fetch {
+		if scene.Fetch, err = evalDoor(cfg, scene.At); err != nil {
+			return nil, nil, err
+		}
+	}
+	stage, notes := f.stage(c.Context(), set, cfg, clientID)
+	records, err := stage.Play(c.Context(), scene)
+	switch {
+	case errors.Is(err, rehearsal.ErrDocumentWanted):
+		err = fmt.Errorf("%w. Remedy: add --document FILE or --fetch, or ask no more with --phase url", err)
+	case err != nil && len(records) > 0:
+		err = fmt.Errorf("the document could not be fetched from here: %w. Remedy: give it with --document FILE", err)
+	}
+	return records, notes, err
 }

@@ -7,19 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"guestlist/broker"
 )
-
-// alwaysShown are the settings that a page shows even at their strict value.
-var alwaysShown = []string{"access_token.ttl", "client_ttl", "grant_types", "scopes.ceiling", "scopes.default"}
 
 // terms writes on what terms the client may act and what was cut.
 func (p *page) terms(r logged) {
-	if len(r.Settings) > 0 {
-		p.line(1, "settings")
-		p.members(2, settingsShown(r.Settings))
-	}
+	p.settings(r)
 	if len(r.Cut) > 0 {
 		p.line(1, "cut")
 	}
@@ -34,27 +26,6 @@ func (p *page) terms(r logged) {
 		p.line(1, "effective")
 		p.members(2, flatten(r.Effective))
 	}
-}
-
-// settingsShown picks the settings that differ from the strict ones, and
-// those that are always shown.
-func settingsShown(raw json.RawMessage) map[string]string {
-	strict := map[string]string{}
-	if b, err := json.Marshal(broker.StrictSettings()); err == nil {
-		strict = flatten(b)
-	}
-	all := flatten(raw)
-	shown := map[string]string{}
-	for name, value := range all {
-		was, known := strict[name]
-		if !known || was != value || slices.Contains(alwaysShown, name) {
-			shown[name] = value
-		}
-	}
-	if all["refresh_token.issue"] == "true" {
-		shown["refresh_token.ttl"] = all["refresh_token.ttl"]
-	}
-	return shown
 }
 
 // members writes named values in the order of their names, in columns.

@@ -17,6 +17,9 @@ func (p *page) explanation(ph decisionlog.Phase) {
 		return
 	}
 	for _, m := range ph.Explanation.Misses {
+		if ph.NearestMiss == "policy "+m.Policy+": "+m.Why {
+			continue // said above
+		}
 		p.field(2, "not taken", fmt.Sprintf("%s  %s  %s, at %s: %s", m.Policy, m.Pattern, m.Mode, m.Location, m.Why))
 	}
 	for _, e := range ph.Explanation.Errors {

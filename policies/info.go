@@ -19,6 +19,7 @@ type Info struct {
 	List        string   // data path of client_ids_from, or ""
 	Rows        int      // of that list, expired ones included
 	Tags        []string // settings.tags where settings are constant; rows may add theirs
+	Scopes      []string // ceiling of its scopes where settings are constant
 	File        string   // path below the root
 	Line        int      // of the package in File
 	VetoOnly    bool     // has no settings: may deny, never admits
@@ -56,7 +57,8 @@ func (p *policy) info() Info {
 		patterns["(every valid client identifier)"] = true
 	}
 	tags, _ := p.settings["tags"].([]string)
+	scopes, _ := p.settings["scopes.ceiling"].([]string)
 	return Info{Name: p.name, Title: p.title, Description: p.description, Authors: slices.Clone(p.authors), ReviewBy: p.reviewBy,
-		Mode: p.mode, Priority: p.priority, Patterns: slices.Sorted(maps.Keys(patterns)), List: p.list, Rows: rows, Tags: slices.Clone(tags),
+		Mode: p.mode, Priority: p.priority, Patterns: slices.Sorted(maps.Keys(patterns)), List: p.list, Rows: rows, Tags: slices.Clone(tags), Scopes: slices.Clone(scopes),
 		File: p.file, Line: p.line, VetoOnly: !p.settles()}
 }

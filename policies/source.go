@@ -76,7 +76,7 @@ func (s *source) read(root fs.FS, name string, out *report) {
 		return
 	}
 	if !isRego(name) && !isData(name) && name != FactsFile {
-		if ext := path.Ext(name); ext == ".json" || ext == ".yaml" || ext == ".yml" {
+		if ext := path.Ext(name); !isScene(name) && (ext == ".json" || ext == ".yaml" || ext == ".yml") {
 			out.warn(s.label+name, 0, "data_ignored", "name it data"+ext+" in a directory of its own", "only data.json and data.yaml hold data")
 		}
 		return
@@ -101,6 +101,13 @@ func (s *source) read(root fs.FS, name string, out *report) {
 
 func isRego(name string) bool { return path.Ext(name) == ".rego" }
 func isTest(name string) bool { return strings.HasSuffix(name, "_test.rego") }
+
+// isScene reports whether a file imagines requests for policy test, or is a
+// document that one of them names.
+func isScene(name string) bool {
+	return name == "scenes.json" || strings.HasPrefix(name, "documents/")
+}
+
 func isData(name string) bool {
 	switch path.Base(name) {
 	case "data.json", "data.yaml", "data.yml":

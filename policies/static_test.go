@@ -156,6 +156,7 @@ func TestRootsAreChecked(t *testing.T) {
 		{"data of two files conflicts", files{"data.json": `{"l": {"a": 1}}`, "l/data.json": `{"a": 2}`}, nil, "data_conflict at l/data.json:0"},
 		{"data that is no object", files{"l/data.json": `[1]`}, nil, "data_invalid at l/data.json:0"},
 		{"data with a tail", files{"l/data.json": `{} {}`}, nil, "data_invalid at l/data.json:0"},
+		{"imagined requests and their documents", files{"scenes.json": `{}`, "documents/a.json": `{}`}, nil, ""},
 		{"json that is not data", files{"l/list.json": `{}`}, nil, "warning data_ignored"},
 		{"guardrails in their own root", files{"a.rego": policy}, files{"g.rego": guard}, ""},
 		{"guardrails in both roots", files{"a.rego": policy, "g.rego": guard}, files{"g.rego": guard}, "guardrails_twice at g.rego:1"},

@@ -43,7 +43,7 @@ var (
 		"server/admin", "server/grants", "server/issuers", "server/keys", "server/pages", "server/signin",
 	}, storeDown...)
 	everything = append([]string{
-		"broker/rehearsal", "policies", "policies/authoring", "server", "server/servertest", "store/bolt", "store/postgres", "store/storetest",
+		"broker/rehearsal", "policies", "policies/authoring", "policies/corpus", "server", "server/servertest", "store/bolt", "store/postgres", "store/storetest",
 	}, serverDown...)
 )
 
@@ -57,6 +57,7 @@ var mayImport = map[string][]string{
 	"broker/rehearsal":    {"broker", "broker/cimd", "broker/fetch", "broker/decisionlog"},
 	"policies":            {"broker", "broker/cimd", "broker/decisionlog"},
 	"policies/authoring":  {"policies", "broker", "broker/cimd"},
+	"policies/corpus":     {"broker", "broker/cimd", "broker/decisionlog", "broker/rehearsal"},
 	"store":               brokerDown,
 	"store/bolt":          storeDown,
 	"store/postgres":      storeDown,

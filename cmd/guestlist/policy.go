@@ -20,7 +20,13 @@ func policyCommand() *cobra.Command {
 		Use: "policy", Short: "Check policies and ask what they decide; needs no server",
 		Args: noArgs, RunE: showHelp, DisableFlagsInUseLine: true,
 	}
-	c.AddCommand(policyCheckCommand(), policyEvalCommand(), policyFmtCommand(), policyAllowCommand())
+	c.AddCommand(
+		policyCheckCommand(),
+		policyEvalCommand(),
+		policyFmtCommand(),
+		policyAllowCommand(),
+		policyTestCommand(),
+	)
 	return c
 }
 

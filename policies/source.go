@@ -101,13 +101,6 @@ func (s *source) read(root fs.FS, name string, out *report) {
 
 func isRego(name string) bool { return path.Ext(name) == ".rego" }
 func isTest(name string) bool { return strings.HasSuffix(name, "_test.rego") }
-
-// isScene reports whether a file imagines requests for policy test, or is a
-// document that one of them names.
-func isScene(name string) bool {
-	return name == "scenes.json" || strings.HasPrefix(name, "documents/")
-}
-
 func isData(name string) bool {
 	switch path.Base(name) {
 	case "data.json", "data.yaml", "data.yml":

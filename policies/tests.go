@@ -18,7 +18,7 @@ import (
 
 // TestConfig says which tests to run.
 type TestConfig struct {
-	Config                // the roots that hold policies and tests; Maxima and Deadline take no part
+	Config                // the roots that hold policies and tests; Maxima, Facts and Deadline take no part
 	Run     string        // regular expression over data.PACKAGE.TEST; empty: every test
 	Each    time.Duration // bounds one test; zero means 5 s
 	Library bool          // coverage counts the shipped library below lib/guestlist too
@@ -219,4 +219,10 @@ func resultOf(r *tester.Result) TestResult {
 		}
 	}
 	return out
+}
+
+// isScene reports whether a file imagines requests for policy test, or is a
+// document that one of them names.
+func isScene(name string) bool {
+	return name == "scenes.json" || strings.HasPrefix(name, "documents/")
 }

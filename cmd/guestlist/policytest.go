@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,7 +104,7 @@ func (f testFlags) trial(c *cobra.Command, dir string) (*tried, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, found, err := policies.Load(c.Context(), policies.Config{FS: root, Maxima: ground.Maxima})
+	set, found, err := policies.Load(c.Context(), policies.Config{FS: root, Maxima: ground.Maxima, Facts: ground.Facts})
 	if err != nil {
 		if err := findingsTable(found).print(c.ErrOrStderr(), "table"); err != nil {
 			return nil, err
@@ -202,7 +203,7 @@ func (t *tried) play(c *cobra.Command, root fs.FS, set *policies.Set, g *ground)
 		scopes = append(scopes, r.Scopes...)
 	}
 	slices.Sort(scopes)
-	stage := corpus.Stage{At: g.at, Scopes: slices.Compact(scopes), Stage: rehearsal.Stage{
+	stage := corpus.Stage{At: g.at, Scopes: slices.Compact(scopes), Facts: factsOf(set), Stage: rehearsal.Stage{
 		Policy: set, Issuer: g.Issuer, Offer: offer(g.Resources), Zone: time.UTC, Registered: g.registered,
 	}}
 	t.Decisions, err = stage.Play(c.Context(), append(append(scenes, own...), listed...))
@@ -212,6 +213,18 @@ func (t *tried) play(c *cobra.Command, root fs.FS, set *policies.Set, g *ground)
 		}
 	}
 	return err
+}
+
+// factsOf changes some facts of a set.
+func factsOf(set *policies.Set) func(map[string]any) (broker.Policy, error) {
+	return func(values map[string]any) (broker.Policy, error) {
+		all := maps.Clone(set.Facts())
+		if all == nil {
+			all = map[string]any{}
+		}
+		maps.Copy(all, values)
+		return set.WithFacts(all)
+	}
 }
 
 // namedBy lists the patterns and the constant scopes of the policies in force.

@@ -3,6 +3,7 @@ package corpus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,9 @@ type Stage struct {
 	rehearsal.Stage           // Offer.Resources are what {resource} and {resources} stand for
 	At              time.Time // of scenes that do not say when; required
 	Scopes          []string  // what {scopes} stands for
+	// Facts is the policy with other values of some facts, for scenes that give
+	// any; such a scene is an error where it is nil.
+	Facts func(values map[string]any) (broker.Policy, error)
 }
 
 // Play decides every scene, in order.
@@ -32,8 +36,11 @@ func (s Stage) Play(ctx context.Context, scenes []Scene) ([]Decision, error) {
 	}
 	out := make([]Decision, 0, len(scenes))
 	for _, sc := range scenes {
-		imagined := s.imagine(sc, known)
-		records, err := s.Stage.Play(ctx, imagined)
+		on, err := s.with(sc.Facts)
+		if err != nil {
+			return nil, fmt.Errorf("scene %s: %w", sc.Name, err)
+		}
+		records, err := on.Play(ctx, s.imagine(sc, known))
 		if err != nil {
 			return nil, fmt.Errorf("scene %s: %w", sc.Name, err)
 		}
@@ -49,6 +56,20 @@ func (s Stage) Play(ctx context.Context, scenes []Scene) ([]Decision, error) {
 		out = append(out, d)
 	}
 	return out, nil
+}
+
+// with is the stage on which facts have these values.
+func (s Stage) with(facts map[string]any) (rehearsal.Stage, error) {
+	out := s.Stage
+	if facts == nil {
+		return out, nil
+	}
+	if s.Facts == nil {
+		return out, errors.New("facts cannot be set here")
+	}
+	policy, err := s.Facts(facts)
+	out.Policy = policy
+	return out, err
 }
 
 // imagine completes a scene.

@@ -81,12 +81,12 @@ func policyTestCommand() *cobra.Command {
 // tried is what came of testing one directory.
 type tried struct {
 	dir       string
-	Tests     []policies.TestResult `json:"tests"`
-	Coverage  policies.Coverage     `json:"coverage"`
-	Decisions []corpus.Decision     `json:"decisions"` // nil with --run
-	Changes   []string              `json:"changes"`   // lines of a diff of decisions.golden
-	Findings  []policies.Finding    `json:"findings"`  // of tests, coverage, scenes and golden file
-	left      int                   // patterns without scenes
+	tests     []policies.TestResult
+	coverage  policies.Coverage
+	decisions []corpus.Decision  // nil with --run
+	changes   []string           // lines of a diff of decisions.golden
+	found     []policies.Finding // of tests, coverage, scenes and golden file
+	left      int                // patterns without scenes
 	written   bool
 }
 
@@ -117,7 +117,7 @@ func (f testFlags) trial(c *cobra.Command, dir string) (*tried, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tried{dir: dir, Tests: report.Tests, Coverage: report.Coverage, Findings: report.Findings, Changes: []string{}}
+	t := &tried{dir: dir, tests: report.tests, coverage: report.coverage, found: report.found, changes: []string{}}
 	t.failures()
 	if f.run != "" {
 		return t, nil
@@ -126,7 +126,7 @@ func (f testFlags) trial(c *cobra.Command, dir string) (*tried, error) {
 	if err := t.play(c, root, set, &ground); err != nil {
 		return nil, err
 	}
-	return t, t.compare(golden, corpus.Golden(ground.Assumptions, t.Decisions), f.update)
+	return t, t.compare(golden, corpus.Golden(ground.Assumptions, t.decisions), f.update)
 }
 
 // ground is what imagined requests rest on beside the directory.
@@ -206,8 +206,8 @@ func (t *tried) play(c *cobra.Command, root fs.FS, set *policies.Set, g *ground)
 	stage := corpus.Stage{At: g.at, Scopes: slices.Compact(scopes), Facts: factsOf(set), Stage: rehearsal.Stage{
 		Policy: set, Issuer: g.Issuer, Offer: offer(g.Resources), Zone: time.UTC, Registered: g.registered,
 	}}
-	t.Decisions, err = stage.Play(c.Context(), append(append(scenes, own...), listed...))
-	for _, d := range t.Decisions {
+	t.decisions, err = stage.Play(c.Context(), append(append(scenes, own...), listed...))
+	for _, d := range t.decisions {
 		if d.Unexpected != "" {
 			t.find(corpus.File, 0, "scene_unexpected", "correct the policy, or what the scene expects", d.Scene+": "+d.Unexpected)
 		}
@@ -240,13 +240,13 @@ func namedBy(set *policies.Set) (patterns, scopes []string) {
 
 // compare holds the decisions to the golden file, or writes it.
 func (t *tried) compare(was, is []byte, update bool) error {
-	t.Changes = append(t.Changes, corpus.Diff(was, is)...)
-	if len(t.Changes) == 0 {
+	t.changes = append(t.changes, corpus.Diff(was, is)...)
+	if len(t.changes) == 0 {
 		return nil
 	}
 	name := filepath.Join(t.dir, corpus.GoldenFile)
-	if update && len(t.Findings) == 0 {
-		t.written, t.Changes = true, []string{}
+	if update && len(t.found) == 0 {
+		t.written, t.changes = true, []string{}
 		return authoring.Write(name, is)
 	}
 	f := policies.Finding{Severity: policies.SeverityWarning, File: corpus.GoldenFile, Code: "decisions_changed",
@@ -255,9 +255,9 @@ func (t *tried) compare(was, is []byte, update bool) error {
 	case update:
 		f.Message, f.Remedy = "not written, because of the other findings", "resolve them first"
 	case was == nil:
-		t.Changes = []string{}
+		t.changes = []string{}
 		f.Code, f.Message, f.Remedy = "golden_missing", "no decisions are committed", "guestlist policy test "+t.dir+" --update"
 	}
-	t.Findings = append(t.Findings, f)
+	t.found = append(t.found, f)
 	return nil
 }

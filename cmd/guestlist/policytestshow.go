@@ -15,7 +15,7 @@ import (
 
 // failures turns tests that did not pass, into findings.
 func (t *tried) failures() {
-	for _, r := range t.Tests {
+	for _, r := range t.tests {
 		if r.Outcome == policies.TestPassed {
 			continue
 		}
@@ -31,16 +31,16 @@ func (t *tried) failures() {
 
 // find adds a finding.
 func (t *tried) find(file string, line int, code, remedy, message string) {
-	t.Findings = append(t.Findings, policies.Finding{
+	t.found = append(t.found, policies.Finding{
 		Severity: policies.SeverityWarning, File: file, Line: line, Code: code, Message: message, Remedy: remedy,
 	})
 }
 
 // cover holds the coverage to its threshold.
 func (t *tried) cover(threshold float64) {
-	if t.Coverage.Percent < threshold {
+	if t.coverage.Percent < threshold {
 		t.find(".", 0, "coverage_low", "write tests for the lines that are listed, or lower --threshold",
-			fmt.Sprintf("tests evaluate %g %% of the lines of policies, less than %g %%", t.Coverage.Percent, threshold))
+			fmt.Sprintf("tests evaluate %g %% of the lines of policies, less than %g %%", t.coverage.Percent, threshold))
 	}
 }
 
@@ -51,14 +51,18 @@ func shortName(name string) string { return name[strings.LastIndex(name, ".")+1:
 // only where the format has no place for more.
 func (t *tried) print(w io.Writer, format string, all bool) error {
 	if format == "json" {
-		return printJSON(w, t)
+		found := findingsTable(t.found).values
+		if found == nil {
+			found = []any{}
+		}
+		return printJSON(w, map[string]any{"tests": t.tests, "coverage": t.coverage, "decisions": t.decisions, "changes": t.changes, "findings": found})
 	}
-	decisions := decisionsTable(t.Decisions, all || format != "table")
+	decisions := decisionsTable(t.decisions, all || format != "table")
 	if format != "table" {
 		return decisions.print(w, format)
 	}
 	p := &page{}
-	t.tests(p)
+	t.tried(p)
 	if _, err := w.Write(p.buf.Bytes()); err != nil {
 		return err
 	}
@@ -70,17 +74,17 @@ func (t *tried) print(w io.Writer, format string, all bool) error {
 	}
 	p = &page{}
 	t.decided(p, all)
-	if _, err := w.Write(p.buf.Bytes()); err != nil || len(t.Findings) == 0 {
+	if _, err := w.Write(p.buf.Bytes()); err != nil || len(t.found) == 0 {
 		return err
 	}
 	fmt.Fprintln(w)
-	return findingsTable(t.Findings).print(w, format)
+	return findingsTable(t.found).print(w, format)
 }
 
-// tests writes what came of the tests, and where one failed.
-func (t *tried) tests(p *page) {
+// tried writes what came of the tests, and where one failed.
+func (t *tried) tried(p *page) {
 	counts := map[string]int{}
-	for _, r := range t.Tests {
+	for _, r := range t.tests {
 		counts[r.Outcome]++
 		if r.Outcome == policies.TestPassed {
 			continue
@@ -96,11 +100,11 @@ func (t *tried) tests(p *page) {
 		}
 	}
 	p.line(0, "tests      %s", orNone(totals(counts, policies.TestPassed, policies.TestFailed, policies.TestError, policies.TestCut)))
-	if t.Decisions == nil {
+	if t.decisions == nil {
 		return
 	}
-	p.line(0, "coverage   %g %%", t.Coverage.Percent)
-	for _, f := range t.Coverage.Files {
+	p.line(0, "coverage   %g %%", t.coverage.Percent)
+	for _, f := range t.coverage.Files {
 		if len(f.Missing) > 0 {
 			p.line(1, "%s: %g %%, not evaluated: %s", f.File, f.Percent, strings.Join(f.Missing, ", "))
 		}
@@ -109,11 +113,11 @@ func (t *tried) tests(p *page) {
 
 // decided sums the decisions up, and shows how they changed.
 func (t *tried) decided(p *page, all bool) {
-	if t.Decisions == nil {
+	if t.decisions == nil {
 		return
 	}
 	reasons, hidden := map[string]int{}, 0
-	for _, d := range t.Decisions {
+	for _, d := range t.decisions {
 		reasons[d.Reason]++
 		if !all && early(d) {
 			hidden++
@@ -122,7 +126,7 @@ func (t *tried) decided(p *page, all bool) {
 	admitted := reasons[""]
 	delete(reasons, "")
 	p.line(0, "")
-	p.line(0, "decisions  %d: %d admitted, %s", len(t.Decisions), admitted, orNone(totals(reasons, slices.Sorted(maps.Keys(reasons))...)))
+	p.line(0, "decisions  %d: %d admitted, %s", len(t.decisions), admitted, orNone(totals(reasons, slices.Sorted(maps.Keys(reasons))...)))
 	if hidden > 0 {
 		p.line(0, "           %d that end before a document is fetched are not shown; --all shows them", hidden)
 	}
@@ -132,11 +136,11 @@ func (t *tried) decided(p *page, all bool) {
 	if t.written {
 		p.line(0, "           written to %s/%s", t.dir, corpus.GoldenFile)
 	}
-	if len(t.Changes) > 0 {
+	if len(t.changes) > 0 {
 		p.line(0, "")
 		p.line(0, "--- %s/%s", t.dir, corpus.GoldenFile)
 		p.line(0, "+++ as decided now")
-		for _, line := range t.Changes {
+		for _, line := range t.changes {
 			p.line(0, "%s", line)
 		}
 	}
@@ -184,8 +188,8 @@ func decisionsTable(decisions []corpus.Decision, all bool) table {
 
 // end is the exit of the command.
 func (t *tried) end(c *cobra.Command) error {
-	if len(t.Findings) > 0 {
-		return &findings{text: fmt.Sprintf("%s: %s", t.dir, count(len(t.Findings), "finding"))}
+	if len(t.found) > 0 {
+		return &findings{text: fmt.Sprintf("%s: %s", t.dir, count(len(t.found), "finding"))}
 	}
 	fmt.Fprintf(c.ErrOrStderr(), "%s: all is well\n", t.dir)
 	return nil

@@ -278,18 +278,39 @@ func TestListed(t *testing.T) {
 	}
 }
 
-// failing never answers; it must not be asked about what is refused before.
+// failing refuses everything, with a code that has a space.
 type failing struct{ broker.Policy }
 
 func (failing) Decide(context.Context, broker.Query) broker.Decision {
 	return broker.Decision{Reason: broker.ReasonPolicyError, Detail: "no", Denials: []decisionlog.Denial{{Policy: "p", Code: "two words"}}}
 }
-func (failing) Revision() string { return "sha256:0" }
-func (failing) Engine() string   { return "none" }
 
 func TestLineQuotesWhatWouldBreakIt(t *testing.T) {
-	got := play(t, failing{}, []corpus.Scene{{Name: "x", ClientID: "https://a.example/c"}})
+	got := play(t, failing{load(t, nil)}, []corpus.Scene{{Name: "x", ClientID: "https://a.example/c"}})
 	if line := got["x"].Line(); line != `x refused reason=policy_error denied="p/two words"` {
 		t.Errorf("Line() = %s", line)
+	}
+}
+
+func TestScenesSetFacts(t *testing.T) {
+	set := load(t, map[string]string{
+		"open.rego":         open + "\ndeny contains {\"code\": \"frozen\", \"message\": \"no change today\"} if input.facts.freeze\n",
+		"facts.schema.json": `{"type": "object", "properties": {"freeze": {"type": "boolean", "default": false}}}`,
+	})
+	scene := corpus.Scene{Name: "x", ClientID: "https://a.example/c"}
+	frozen := scene
+	frozen.Name, frozen.Facts = "y", map[string]any{"freeze": true}
+	st := stage(set)
+	if _, err := st.Play(t.Context(), []corpus.Scene{frozen}); err == nil {
+		t.Error("Play took facts where they cannot be set")
+	}
+	st.Facts = func(values map[string]any) (broker.Policy, error) { return set.WithFacts(values) }
+	got, err := st.Play(t.Context(), []corpus.Scene{scene, frozen})
+	if err != nil || got[0].Outcome != corpus.Admitted || !slices.Equal(got[1].Denials, []string{"anyone/frozen"}) {
+		t.Errorf("Play = %+v, %v, want the second denied as frozen", got, err)
+	}
+	frozen.Facts = map[string]any{"frozen": true}
+	if _, err := st.Play(t.Context(), []corpus.Scene{frozen}); err == nil || !strings.Contains(err.Error(), "scene y") {
+		t.Errorf("Play with an unknown fact = %v, want an error that names the scene", err)
 	}
 }

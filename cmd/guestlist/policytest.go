@@ -117,7 +117,7 @@ func (f testFlags) trial(c *cobra.Command, dir string) (*tried, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tried{dir: dir, tests: report.tests, coverage: report.coverage, found: report.found, changes: []string{}}
+	t := &tried{dir: dir, tests: report.Tests, coverage: report.Coverage, found: report.Findings, changes: []string{}}
 	t.failures()
 	if f.run != "" {
 		return t, nil

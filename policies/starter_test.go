@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
@@ -74,9 +75,14 @@ func TestStarterRegoTests(t *testing.T) {
 
 func TestStartersLoadWithoutFindings(t *testing.T) {
 	for _, name := range policies.StarterNames() {
-		_, findings, err := policies.Load(context.Background(), policies.Config{FS: starter(t, name)})
+		set, findings, err := policies.Load(context.Background(), policies.Config{FS: starter(t, name), Now: time.Now})
 		if err != nil || len(findings) != 0 {
-			t.Errorf("Load(%s) = %v, findings %v, want none", name, err, findings)
+			t.Fatalf("Load(%s) = %v, findings %v, want none", name, err, findings)
+		}
+		for _, p := range set.Policies() {
+			if p.ReviewBy == "" {
+				t.Errorf("starter %s: policy %s has no review_by", name, p.Name)
+			}
 		}
 	}
 	if _, ok := policies.Starter("nope"); ok {

@@ -178,7 +178,7 @@ func corporate(q *broker.Query) {
 
 // Each of the ten rules is tried in its phase, at a refresh two hours later
 // from another address, and with everything missing that can be: it refuses
-// then, with its own code, and is never an evaluation error. (G-14, H-05)
+// then, with its own code, and is never an evaluation error. (G-14)
 func TestTenRules(t *testing.T) {
 	set := loadConfig(t, policies.Config{FS: os.DirFS("../examples/policies/ten-rules"), Deadline: 5 * time.Second})
 	for _, name := range tenRules {

@@ -15,4 +15,6 @@
 #   is silent.
 # authors:
 #   - Guestlist
+# custom:
+#   review_by: "2035-12-31"
 package admission.defaults

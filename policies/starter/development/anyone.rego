@@ -5,6 +5,8 @@
 #   whoever can reach the server can ask a person for consent.
 # authors:
 #   - Guestlist
+# custom:
+#   review_by: "2035-12-31"
 package admission.anyone
 
 # METADATA

@@ -6,6 +6,8 @@
 #   A row narrows these settings, it never widens them.
 # authors:
 #   - Guestlist
+# custom:
+#   review_by: "2035-12-31"
 package admission.policies.known_clients
 
 # METADATA

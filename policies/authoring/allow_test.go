@@ -202,7 +202,7 @@ func TestAllowKeepsEveryOtherRow(t *testing.T) {
 	}
 	os.WriteFile(filepath.Join(dir, "partners.rego"), []byte(partners), 0o644)
 	l := authoring.List{Dir: dir, Name: "partners", Now: now}
-	name := rapid.StringMatching(`[a-d]{1,2}`)
+	name := rapid.SampledFrom([]string{"a", "ab", "b", "c"})
 	rapid.Check(t, func(t *rapid.T) {
 		rows := map[string][]map[string]any{}
 		for range rapid.IntRange(0, 6).Draw(t, "rows") {

@@ -24,7 +24,7 @@ func policyCommand() *cobra.Command {
 		policyCheckCommand(),
 		policyEvalCommand(),
 		policyFmtCommand(),
-		policyAllowCommand(),
+		policyAllowCommand(), policyNewCommand(),
 		policyTestCommand(),
 	)
 	return c

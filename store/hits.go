@@ -15,10 +15,10 @@ const MaxHits = 4096
 // consent and each refresh is one. Refusals of a flood, which the log only
 // counts, are not among them.
 type Hits struct {
-	Matched  uint64    `json:"matched"`  // it named the client
-	Admitted uint64    `json:"admitted"` // it gave the settings, alone or at equal rank, and the client was let in
-	Denied   uint64    `json:"denied"`   // a denial of it refused
-	LastAt   time.Time `json:"last_at"`  // latest of these
+	Matched  uint64    `json:"matched"`          // it named the client
+	Admitted uint64    `json:"admitted"`         // it gave the settings, alone or at equal rank, and the client was let in
+	Denied   uint64    `json:"denied"`           // a denial of it refused
+	LastAt   time.Time `json:"last_at,omitzero"` // latest of these
 }
 
 // Add adds what h does not count yet.

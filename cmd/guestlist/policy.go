@@ -14,10 +14,11 @@ import (
 	"guestlist/policies"
 )
 
-// policyCommand works on policy directories; it needs no server.
+// policyCommand works on policy directories, and asks a running server about
+// its own.
 func policyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "policy", Short: "Check policies and ask what they decide; needs no server",
+		Use: "policy", Short: "Check policies, ask what they decide, and which a running server uses",
 		Args: noArgs, RunE: showHelp, DisableFlagsInUseLine: true,
 	}
 	c.AddCommand(
@@ -26,6 +27,8 @@ func policyCommand() *cobra.Command {
 		policyFmtCommand(),
 		policyAllowCommand(), policyNewCommand(),
 		policyTestCommand(),
+		policyListCommand(),
+		policyStatusCommand(),
 	)
 	return c
 }
@@ -74,15 +77,13 @@ func policyCheckCommand() *cobra.Command {
 // findingsTable shows findings, one a row.
 func findingsTable(found []policies.Finding) table {
 	t := table{columns: []string{"WHERE", "SEVERITY", "CODE", "MESSAGE", "REMEDY"}}
-	for _, f := range found {
+	for _, f := range foundIn(found) {
 		where := f.File
 		if f.Line > 0 {
 			where += ":" + strconv.Itoa(f.Line)
 		}
 		t.rows = append(t.rows, []string{where, f.Severity, f.Code, f.Message, f.Remedy})
-		t.values = append(t.values, map[string]any{
-			"file": f.File, "line": f.Line, "severity": f.Severity, "code": f.Code, "message": f.Message, "remedy": f.Remedy,
-		})
+		t.values = append(t.values, f)
 	}
 	return t
 }

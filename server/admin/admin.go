@@ -23,6 +23,8 @@
 //	GET  /v1/audit?client_id=&event=&outcome=&reason=&since=&until=&limit=&newest=
 //	GET  /v1/audit/why?id=ID              the records behind a request, a decision or a client
 //	GET  /v1/status                       what the process says of itself
+//	GET  /v1/policies?patterns=           the policies that decide, with what they name where patterns=all, and their hits
+//	GET  /v1/policies/status              the revision that decides, and what was wrong with the last load
 //	POST /v1/policies/reload              load the policies again
 //	POST /v1/keys/rotate?purpose=         publish a new key that takes over later
 //
@@ -59,6 +61,13 @@ type Config struct {
 	Flush  func(ctx context.Context) error // writes the records that are held for a batch; called before the log is read
 	Now    func() time.Time                // the clock
 	Status func(ctx context.Context) any   // encoded as JSON by /v1/status; nil: the route answers 404
+	// Policies lists the policies that decide, with every pattern where those
+	// are wanted; PolicyStatus says which revision they are, since when, and what
+	// was wrong with the last load. Both are encoded as JSON; nil: the route
+	// answers 404.
+	Policies     func(ctx context.Context, patterns bool) (any, error)
+	PolicyStatus func(ctx context.Context) (any, error)
+
 	Reload func(ctx context.Context) error // loads the policies again, [Actor] names who asked; nil: the route answers 404
 
 	// Rotate publishes a new key of one purpose, "signing" or "sealing"; it

@@ -150,6 +150,26 @@ func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
 	return out, err
 }
 
+// Policies lists the policies that decide, with every pattern where those are
+// wanted.
+func (c *Client) Policies(ctx context.Context, patterns bool) (json.RawMessage, error) {
+	q := url.Values{}
+	if patterns {
+		q.Set("patterns", "all")
+	}
+	var out json.RawMessage
+	err := c.call(ctx, http.MethodGet, "/v1/policies", q, &out)
+	return out, err
+}
+
+// PolicyStatus returns which revision decides, and what was wrong with the last
+// load.
+func (c *Client) PolicyStatus(ctx context.Context) (json.RawMessage, error) {
+	var out json.RawMessage
+	err := c.call(ctx, http.MethodGet, "/v1/policies/status", nil, &out)
+	return out, err
+}
+
 // Reload makes the server load its policies again and returns the revision
 // that is active then. On an error the last good revision stays in force.
 func (c *Client) Reload(ctx context.Context) (string, error) {

@@ -50,6 +50,8 @@ func (a *api) table() map[string]route {
 		"/v1/audit":           get(a.listRecords, "client_id", "event", "outcome", "reason", "since", "until", "limit", "newest"),
 		"/v1/audit/why":       get(a.why, "id"),
 		"/v1/status":          get(a.status),
+		"/v1/policies":        get(a.listPolicies, "patterns"),
+		"/v1/policies/status": get(a.policyStatus),
 		"/v1/policies/reload": post(a.reload),
 		"/v1/keys/rotate":     post(a.rotate, "purpose"),
 	}

@@ -145,6 +145,15 @@ func (h *holding) activate(files map[string]string) {
 	activate(h.t, h.s, files)
 }
 
+// freeze sets the fact of policies that deny while it is true.
+func (h *holding) freeze(on bool) {
+	h.t.Helper()
+	files := effectPolicies(`deny contains {"code": "change_freeze", "message": "a change freeze is on"} if input.facts.change_freeze`)
+	files["facts.schema.json"] = `{"type": "object", "properties": {"change_freeze": {"type": "boolean", "default": false}}}`
+	h.activate(files)
+	check(h.t, h.s.SetFacts(map[string]any{"change_freeze": on}))
+}
+
 // block blocks something, as an operator does.
 func (h *holding) block(kind broker.BlockKind, value string) {
 	h.t.Helper()
@@ -425,6 +434,19 @@ var effects = []struct {
 					h.t.Error("the flag is still advertised")
 				}
 			}, noCode, noRefresh, inactive, untilExp}},
+	}},
+	{"change freeze set (a fact)", []change{
+		{name: "deny", make: func(h *holding) { h.freeze(true) }, cells: [5]func(*holding){
+			func(h *holding) { h.wantPage(403, broker.ReasonPolicyDenied) }, noCode, noRefresh, inactive, untilExp}},
+	}},
+	{"change freeze taken back", []change{
+		{name: "deny", make: func(h *holding) {
+			h.freeze(true)
+			noCode(h)
+			noRefresh(h)
+			inactive(h)
+			h.freeze(false)
+		}, cells: [5]func(*holding){signIn, redeems, goesOn, active, nil}},
 	}},
 	{"bundle broken", []change{
 		{name: "a rule that does not compile", make: func(h *holding) {

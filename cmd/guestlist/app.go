@@ -36,6 +36,7 @@ type plan struct {
 	storePath string
 	keysDir   string
 	people    string
+	facts     string // file; empty: every fact has its default
 	policies  fs.FS  // read again at every reload
 	source    string // names policies in records and log lines
 	fetching  fetch.Config
@@ -72,6 +73,9 @@ type app struct {
 	tree    string     // of the policies as last read; guarded by loading
 	active  atomic.Pointer[inForce]
 	refused atomic.Pointer[refusedLoad] // nil: the last load was not refused
+	facts   atomic.Pointer[factsInForce]
+
+	factsProblem atomic.Pointer[string] // why the facts file is not in force
 }
 
 // open assembles an app and activates its policies; a directory that does
@@ -185,6 +189,7 @@ func (a *app) status(context.Context) any {
 	if p := a.refused.Load(); p != nil {
 		out["policy_problem"] = p.text
 	}
+	a.factsStatus(out)
 	if err := a.store.Healthy(); err != nil {
 		out["store_problem"] = err.Error()
 	}

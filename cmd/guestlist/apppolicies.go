@@ -26,7 +26,8 @@ type refusedLoad struct {
 	by    string
 }
 
-// reload loads the policies and makes them the active revision. On an error
+// reload loads the policies and makes them the active revision, with the facts
+// as their file has them now. On an error
 // the last good revision stays in force, and status says so. by says what it
 // is done for: start, watch, SIGHUP or the operator who asked.
 func (a *app) reload(ctx context.Context, by string) error {
@@ -39,9 +40,14 @@ func (a *app) reload(ctx context.Context, by string) error {
 	set, notes, tree, err := loadSettled(ctx, policies.Config{FS: a.plan.policies, Maxima: a.plan.maxima, Now: time.Now}, first)
 	a.tree = tree
 	before := a.broker.Revision()
+	var values map[string]any
 	if err == nil {
-		u := a.store.Begin()
-		err = a.broker.Activate(ctx, set, a.plan.source, u, func(ctx context.Context) error { return a.store.Commit(ctx, u) })
+		set, values, err = a.equip(set)
+	} else {
+		a.renewLocked(ctx) // a freeze does not wait until the policies are mended
+	}
+	if err == nil {
+		err = a.activate(ctx, set, values)
 	}
 	if err != nil {
 		a.rejected(err, notes, by)

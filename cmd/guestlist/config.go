@@ -37,6 +37,7 @@ type config struct {
 	Clients        []broker.Registered // registered clients; checked
 	Resources      []resourceConfig    // at least one
 	Keys           keysConfig
+	Facts          string         // file of facts; empty: every fact has its default
 	Maxima         map[string]any // partial settings that bound every policy; nil: no bound
 	Lifetimes      lifetimesConfig
 	DecisionLog    decisionLogConfig

@@ -175,6 +175,9 @@ func (r *configReader) checkFiles(c *config) {
 	if r.need("keys.dir", c.Keys.Dir, "name the directory of the keys; the server creates it") {
 		r.checkDirectory("keys.dir", c.Keys.Dir, false)
 	}
+	if c.Facts != "" {
+		r.checkNewFile("facts", c.Facts)
+	}
 	if c.DecisionLog.File != "" {
 		r.checkNewFile("decision_log.file", c.DecisionLog.File)
 	}
@@ -186,7 +189,7 @@ func (r *configReader) checkFiles(c *config) {
 	}
 	first := map[string]string{}
 	for _, f := range []struct{ path, file string }{
-		{"store", c.storeFile()}, {"people.file", c.People.File}, {"decision_log.file", c.DecisionLog.File},
+		{"store", c.storeFile()}, {"people.file", c.People.File}, {"facts", c.Facts}, {"decision_log.file", c.DecisionLog.File},
 		{"admin.socket", c.Admin.Socket}, {"tls.cert_file", c.TLS.CertFile}, {"outbound.ca_file", c.Outbound.CAFile},
 		{"outbound.egress_proxy.credentials_file", c.Outbound.EgressProxy.CredentialsFile},
 	} {

@@ -50,7 +50,7 @@ func (c *config) members() map[string]configMember {
 		"keys": {section: map[string]configMember{
 			"dir": {value: fileValue(&c.Keys.Dir), env: "GUESTLIST_KEYS_DIR"},
 		}},
-		"facts":  {value: notYet},
+		"facts":  {value: fileValue(&c.Facts)},
 		"maxima": {value: treeValue(&c.Maxima)},
 		"lifetimes": {section: map[string]configMember{
 			"ticket":  {value: durationValue(&c.Lifetimes.Ticket)},

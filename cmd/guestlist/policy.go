@@ -120,7 +120,7 @@ func directory(path string) (fs.FS, error) {
 }
 
 // policySource says where policy eval takes its policies from.
-type policySource struct{ dir, starter, config string }
+type policySource struct{ dir, starter, config, facts string }
 
 // load returns the policies and, from a configuration, what else it says.
 func (p policySource) load(c *cobra.Command) (*policies.Set, *config, error) {
@@ -158,5 +158,12 @@ func (p policySource) load(c *cobra.Command) (*policies.Set, *config, error) {
 		from, cfg.FS, cfg.Maxima = &loaded, os.DirFS(loaded.Policies.Path), maximaOf(loaded)
 	}
 	set, _, err := policies.Load(c.Context(), cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.facts == "" && from != nil {
+		p.facts = from.Facts
+	}
+	set, err = withFacts(set, p.facts)
 	return set, from, err
 }

@@ -74,6 +74,7 @@ func (f *evalFlags) register(c *cobra.Command) {
 	fl.StringVar(&f.source.config, "config", "", "configuration file of a server (or GUESTLIST_CONFIG)")
 	fl.StringVar(&f.issuer, "issuer", "https://issuer.example", "issuer, where no configuration names one")
 	fl.StringVar(&f.phase, "phase", "", "last phase to ask: url, document, user or refresh (default: as far as the facts reach)")
+	fl.StringVar(&f.source.facts, "facts", "", "file of facts (default: the configuration's, else the default of each)")
 	fl.StringVar(&f.document, "document", "", "file with the client ID metadata document")
 	fl.BoolVar(&f.fetch, "fetch", false, "fetch the document as the server would, redirects not followed")
 	fl.StringVar(&f.redirect, "redirect-uri", "", "redirect_uri of the request (default: the document's first)")

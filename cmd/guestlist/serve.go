@@ -231,12 +231,13 @@ func httpServer(h http.Handler) *http.Server {
 	}
 }
 
-// reloadOn reloads the policies on SIGHUP and, when dir is set, when
-// something in it changed, from its return until ctx is done.
+// reloadOn reloads policies and facts on SIGHUP, the policies also when
+// something in dir changed, if it is set, and the facts when their file did, from
+// its return until ctx is done.
 func (a *app) reloadOn(ctx context.Context, dir string) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	changed := watchDir(ctx, dir, a.log)
+	changed, facts := watchDir(ctx, dir, a.log), watchFile(ctx, a.plan.facts)
 	go func() {
 		defer signal.Stop(hup)
 		for {
@@ -247,6 +248,9 @@ func (a *app) reloadOn(ctx context.Context, dir string) {
 			case <-hup:
 				by = "SIGHUP"
 			case <-changed:
+			case <-facts:
+				a.renew(ctx)
+				continue
 			}
 			a.reload(ctx, by) // its outcome is logged and in the status
 		}

@@ -116,6 +116,8 @@ func TestFactsThatDoNotFit(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"tier: low\nchange_freze: false\n", "facts.yaml:2: change_freze: there is no such fact in facts.schema.json; did you mean change_freeze?"},
 		{"change_freeze: \"no\"\n", "facts.yaml:1: change_freeze: want true or false"},
+		{"", "it has no content. Remedy: write {} to it"},
+		{"# change_freeze: true\n", "it has no content"},
 		{"tier: medium\n", "want one of low, high"},
 		{"- change_freeze\n", "want one object, name to value"},
 		{"change_freeze: [\n", "facts.yaml"},

@@ -139,7 +139,7 @@ func editLines(body []byte, change map[string]any) ([]byte, error) {
 			return nil, err
 		}
 		v := bytes.TrimSpace(value.Bytes())
-		line := regexp.MustCompile(`(?m)^("?` + regexp.QuoteMeta(name) + `"?[ \t]*:[ \t]*)[^#\n]*?([ \t]+#.*)?$`)
+		line := regexp.MustCompile(`(?m)^("?` + regexp.QuoteMeta(name) + `"?[ \t]*:[ \t]*)(?:[^#\n"']|"[^"\n]*"|'[^'\n]*')*?([ \t]+#.*)?$`)
 		at := line.FindSubmatchIndex(out)
 		if at == nil {
 			out = append(out, name+": "+string(v)+"\n"...)

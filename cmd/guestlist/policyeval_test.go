@@ -89,7 +89,7 @@ func TestEvalFacts(t *testing.T) {
 		{"--phase url", "open", "url", "", 0},
 		{"", "open", "url", "", exitError},
 		{"--scope admin" + doc, "refused", "url", "pushed", exitFindings},
-		{"--scope admin --scope read --par" + doc, "admitted", "document", "", 0},
+		{"--scope admin --par --phase url" + doc, "open", "url", "", 0},
 		{"--user-agent robot" + doc, "refused", "url", "agent", exitFindings},
 		{"--at 2026-12-25T12:00:00Z" + doc, "refused", "url", "night", exitFindings},
 		{"--prompt consent" + doc, "refused", "url", "again", exitFindings},

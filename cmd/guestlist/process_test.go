@@ -379,6 +379,8 @@ func TestEvalIsTheLiveDecision(t *testing.T) {
 			t.Errorf("policy eval %s: exit %d, want %d: %s", client, exit, want, evalErr)
 		}
 		a, b := decision(t, live+stderr), decision(t, eval)
+		strip(a)
+		strip(b)
 		for _, member := range []string{"outcome", "reason", "public_reason", "phase", "policy", "phases", "settings", "effective", "cut", "revision"} {
 			if !reflect.DeepEqual(a[member], b[member]) {
 				t.Errorf("%s of %s: the server recorded %v, policy eval says %v", member, client, a[member], b[member])

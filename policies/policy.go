@@ -131,12 +131,12 @@ func (p *policy) readConstants(ctx context.Context, out *report) {
 		return nil
 	})
 	p.constant(ctx, "mode", out, func(v any) (err error) {
-		p.mode, err = readEnum(modeEnforce, modeWarn, modeShadow, modeOff)(v)
+		p.mode, err = readEnum(modeEnforce, modeWarn, modeShadow, modeOff).read(v)
 		return err
 	})
 	p.constant(ctx, "registrations", out, func(v any) (err error) {
 		known := []string{"cimd", "pinned", "registered"}
-		p.registrations, err = readSome(strings.Join(known, ", "), func(s string) bool { return slices.Contains(known, s) })(v)
+		p.registrations, err = readSome(strings.Join(known, ", "), oneOf(known...)).read(v)
 		return err
 	})
 }

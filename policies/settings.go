@@ -12,21 +12,23 @@ import (
 // member is one member of settings: how it is read, where it is kept and how
 // two values meet (design §4).
 type member struct {
-	path  string
-	read  func(v any) (any, error)
-	put   func(s *broker.Settings, v any)
-	meet  func(s *broker.Settings, v any)
-	value func(s *broker.Settings) any
+	path   string
+	schema map[string]any // of the value, for editors
+	read   func(v any) (any, error)
+	put    func(s *broker.Settings, v any)
+	meet   func(s *broker.Settings, v any)
+	value  func(s *broker.Settings) any
 }
 
 // field ties a path to a field of Settings.
-func field[T any](path string, at func(*broker.Settings) *T, read func(any) (T, error), meet func(a, b T) T) member {
+func field[T any](path string, at func(*broker.Settings) *T, f form[T], meet func(a, b T) T) member {
 	return member{
-		path:  path,
-		read:  func(v any) (any, error) { return read(v) },
-		put:   func(s *broker.Settings, v any) { *at(s) = v.(T) },
-		meet:  func(s *broker.Settings, v any) { *at(s) = meet(*at(s), v.(T)) },
-		value: func(s *broker.Settings) any { return *at(s) },
+		path:   path,
+		schema: f.schema,
+		read:   func(v any) (any, error) { return f.read(v) },
+		put:    func(s *broker.Settings, v any) { *at(s) = v.(T) },
+		meet:   func(s *broker.Settings, v any) { *at(s) = meet(*at(s), v.(T)) },
+		value:  func(s *broker.Settings) any { return *at(s) },
 	}
 }
 

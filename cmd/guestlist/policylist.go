@@ -188,11 +188,18 @@ func (f policyFilter) verdict(rows []listedPolicy) error {
 	return nil
 }
 
-// policyTable shows policies one per line.
+// policyTable shows policies one per line, with their hits where a server told
+// them; a sheet has the same columns always.
 func policyTable(rows []listedPolicy) table {
-	t := table{columns: []string{"POLICY", "TITLE", "OWNER", "REVIEW", "MODE", "PRIORITY", "CLIENTS", "LABELS", "HITS", "ADMITTED", "DENIED", "LAST HIT", "FILE"}}
+	t := table{columns: []string{"POLICY", "TITLE", "OWNER", "REVIEW", "MODE", "PRIORITY", "CLIENTS", "LABELS", "FILE"}, sheet: [][]string{
+		{"policy", "title", "owner", "review", "mode", "priority", "clients", "labels", "file", "hits", "admitted", "denied", "last_hit"},
+	}}
+	told := slices.ContainsFunc(rows, func(p listedPolicy) bool { return p.Hits != nil })
+	if told {
+		t.columns = append(t.columns, "HITS", "ADMITTED", "DENIED", "LAST HIT")
+	}
 	for _, p := range rows {
-		hits := []string{"-", "-", "-", "-"}
+		hits := []string{"", "", "", ""}
 		if h := p.Hits; h != nil {
 			hits = []string{strconv.FormatUint(h.Matched, 10), strconv.FormatUint(h.Admitted, 10), strconv.FormatUint(h.Denied, 10), stampIf(h.LastAt, "never")}
 		}
@@ -201,8 +208,12 @@ func policyTable(rows []listedPolicy) table {
 			review += " passed"
 		}
 		cells := []string{p.Policy, p.Title, strings.Join(p.Owners, ", "), review, p.Mode, strconv.Itoa(p.Priority), p.clients(), cmp.Or(strings.Join(p.Labels, ", "), "-")}
-		cells = append(append(cells, hits...), fmt.Sprintf("%s:%d", p.File, p.Line))
-		t.rows, t.values = append(t.rows, visibleRow(cells...)), append(t.values, p)
+		cells = append(cells, fmt.Sprintf("%s:%d", p.File, p.Line))
+		t.sheet, t.values = append(t.sheet, slices.Concat(cells, hits)), append(t.values, p)
+		if told {
+			cells = append(cells, hits...)
+		}
+		t.rows = append(t.rows, visibleRow(cells...))
 	}
 	return t
 }

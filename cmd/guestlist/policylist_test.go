@@ -195,3 +195,23 @@ func TestPolicyStatusOfTrouble(t *testing.T) {
 		t.Errorf("policy status of an emptied directory = %+v", st)
 	}
 }
+
+func TestReadmeWhatTheServerUses(t *testing.T) {
+	_, text, ok := strings.Cut(section(t, "For security teams"), "\n### What the running server uses\n")
+	if !ok {
+		t.Fatal("the README has no section of what the running server uses")
+	}
+	text, _, _ = strings.Cut(text, "\n### ")
+	_, _, password, socket, link := devServer(t)
+	if resp, body := newPerson(t, devPerson, password).play(link); resp.StatusCode != http.StatusOK {
+		t.Fatalf("the demo admission: %d\n%s", resp.StatusCode, body)
+	}
+	list := examples(text)
+	if len(list) != 4 {
+		t.Fatalf("%d commands, want 4", len(list))
+	}
+	for _, e := range list {
+		e.command = strings.ReplaceAll(e.command, "SOCKET", socket)
+		e.check(t, repository(t))
+	}
+}

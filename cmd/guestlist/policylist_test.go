@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,6 +55,7 @@ func named(t *testing.T, rows []listedPolicy, name string) listedPolicy {
 func partnered(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t)
+	s.write("policies/example.rego", strings.Replace(admitPolicy, "settings := {", "settings := {\n\t\"tags\": [\"desk\"],", 1))
 	s.write("policies/partners.rego", partnersPolicy)
 	s.write("policies/lists/partners/data.json", `{"partner.example": [{"path": "/a.json"}, {"path": "/b.json"}]}`)
 	s.write("policies/guardrails.rego", `package admission.guardrails
@@ -65,7 +67,7 @@ deny contains {"code": "path", "message": "not below /denied"} if startswith(inp
 
 // TestPolicyList is PF-08: who owns a policy, what it names, under which
 // revision and since when, and how often it was used; PF-35: a label selects
-// policies, and the clients they let in.
+// policies and the clients they let in, and stands in their records.
 func TestPolicyList(t *testing.T) {
 	s := partnered(t)
 	s.serve()
@@ -111,6 +113,14 @@ func TestPolicyList(t *testing.T) {
 		if strings.Join(got, " ") != test.want {
 			t.Errorf("policy list %s = %v, want %q", test.args, got, test.want)
 		}
+	}
+	stdout := s.mustClient(processClient, "list", "--label", "desk", "-o", "json")
+	if other := s.mustClient("", "list", "--label", "partner", "-o", "ndjson"); !strings.Contains(stdout, `"desk"`) || other != "" {
+		t.Errorf("clients with label desk: %s\nwith label partner: %s\nwant the client and none", stdout, other)
+	}
+	records := s.audit("--event", "admission.decided", "--outcome", "admitted")
+	if len(records) != 1 || !reflect.DeepEqual(records[0]["labels"], map[string]any{"desk": "true"}) {
+		t.Errorf("labels in the log: %v, want desk", records)
 	}
 	st := s.policyStatus(0)
 	if st.Guardrails.Denied != 1 || st.Policies != 2 || st.Rows != 2 || st.LoadedBy != "start" || st.Signed || st.Revision != p.Revision || st.Epoch == 0 || st.LastError != nil {

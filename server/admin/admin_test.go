@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -200,6 +201,8 @@ func TestRequestsAreStrict(t *testing.T) {
 		{"show without id", "GET", "/v1/clients/show", 400, "id is missing"},
 		{"no status", "GET", "/v1/status", 404, "no status"},
 		{"no reload", "POST", "/v1/policies/reload", 404, "cannot load"},
+		{"no policies", "GET", "/v1/policies", 404, "cannot list"},
+		{"no policy status", "GET", "/v1/policies/status", 404, "cannot tell"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, kind, text := e.raw(test.method, test.target)
@@ -410,5 +413,21 @@ func TestClientsSayWhetherTheirLifeIsOver(t *testing.T) {
 	var r *admin.Refusal
 	if !errors.As(err, &r) || r.Status != 404 || r.Text != `no client has the id "https://a.example/none"; guestlist client list shows which there are` {
 		t.Errorf("Show(unknown) = %v, want 404", err)
+	}
+}
+
+// What a server tells of its policies is passed on as it is.
+func TestPolicies(t *testing.T) {
+	e := start(t, func(cfg *admin.Config) {
+		cfg.Policies = func(_ context.Context, patterns bool) (any, error) { return map[string]bool{"patterns": patterns}, nil }
+		cfg.PolicyStatus = func(context.Context) (any, error) { return nil, errors.New("the log is gone") }
+	})
+	for _, patterns := range []bool{true, false} {
+		if got, err := e.client.Policies(t.Context(), patterns); err != nil || strings.TrimSpace(string(got)) != fmt.Sprintf(`{"patterns":%v}`, patterns) {
+			t.Errorf("Policies(patterns %v) = %s, %v", patterns, got, err)
+		}
+	}
+	if got, err := e.client.PolicyStatus(t.Context()); err == nil || !strings.Contains(err.Error(), "the log is gone") {
+		t.Errorf("PolicyStatus() = %s, %v, want the server's error", got, err)
 	}
 }

@@ -78,7 +78,8 @@ type knock struct {
 	ip        string        // empty: 192.0.2.1
 	signedIn  time.Duration // before the request
 	seen      time.Duration // how long ago a client of the host was first admitted
-	later     *knockLater   // a refresh
+	pushed    bool
+	later     *knockLater // a refresh
 }
 
 type knockLater struct {
@@ -94,7 +95,7 @@ func (k knock) scene(t *testing.T) rehearsal.Scene {
 		k.ip = "192.0.2.1"
 	}
 	sc := rehearsal.Scene{ClientID: k.client, At: noon, HostSeen: noon.Add(-k.seen), Document: k.document(t), Request: broker.RequestInput{
-		Scopes: strings.Fields(k.scopes), Resources: strings.Fields(k.resources), ResponseType: "code", GrantType: "authorization_code", PKCE: true,
+		Scopes: strings.Fields(k.scopes), Resources: strings.Fields(k.resources), ResponseType: "code", GrantType: "authorization_code", PKCE: true, PAR: k.pushed,
 		Source: broker.SourceInput{IP: k.ip}},
 		Person: &broker.UserInput{Sub: "ada", Groups: strings.Fields(k.groups), AuthTime: noon.Add(-k.signedIn)}}
 	if k.resources == "" {
@@ -246,4 +247,47 @@ func play(t *testing.T, set *policies.Set, sc rehearsal.Scene) string {
 		t.Fatal(err)
 	}
 	return "granted " + strings.Join(effective.Scopes, " ")
+}
+
+// Each of the ten rules lets a grant be made at noon; two hours later the
+// client refreshes from another address, and the broker brings the facts as
+// they froze.
+func TestTenRulesTwoHoursLater(t *testing.T) {
+	set := loadConfig(t, policies.Config{FS: os.DirFS(path.Join(examplesDir, "ten-rules")), Deadline: 5 * time.Second})
+	write := knock{scopes: "mcp:write"}
+	with := func(change func(*knock)) knock {
+		k := write
+		change(&k)
+		return k
+	}
+	cases := map[string]struct {
+		knock
+		want string
+	}{
+		"freeze":     {write, "granted mcp:write"},
+		"group":      {with(func(k *knock) { k.groups = "eng" }), "granted mcp:write"},
+		"hours":      {write, "granted mcp:write"},
+		"key":        {with(func(k *knock) { k.key = true }), "granted mcp:write"},
+		"loopback":   {write, "granted mcp:write"},
+		"network":    {write, "policy_denied outside_network"},
+		"par":        {with(func(k *knock) { k.pushed = true }), "granted mcp:write"},
+		"quarantine": {with(func(k *knock) { k.seen = week }), "granted mcp:write"},
+		"resource":   {knock{groups: "finance", resources: "https://ledger.corp.example"}, "granted mcp:read"},
+		"signin":     {with(func(k *knock) { k.signedIn = 14 * time.Minute }), "granted mcp:write"},
+	}
+	for _, name := range tenRules {
+		c, ok := cases[name]
+		if !ok {
+			t.Errorf("rule %s is not tried", name)
+			continue
+		}
+		c.client = "https://agents.example.com/" + name + "/client.json"
+		if got := play(t, set, c.scene(t)); !strings.HasPrefix(got, "granted ") {
+			t.Errorf("%s at noon: %s, want a grant", name, got)
+		}
+		c.later = &knockLater{after: 2 * time.Hour, ip: "198.51.100.9"}
+		if got := play(t, set, c.scene(t)); got != c.want {
+			t.Errorf("%s two hours later: %s, want %s", name, got, c.want)
+		}
+	}
 }

@@ -59,7 +59,7 @@ func policyTestCommand() *cobra.Command {
 	fl.DurationVar(&f.each, "deadline", 5*time.Second, "of one test")
 	fl.BoolVar(&f.library, "library", false, "count the shipped library in the coverage too")
 	fl.Float64Var(&f.threshold, "threshold", 0, "smallest coverage, in percent")
-	fl.StringVar(&f.config, "config", "", "configuration file: its issuer, resources and maxima")
+	fl.StringVar(&f.config, "config", "", "configuration file: its issuer, resources, maxima and facts")
 	fl.StringSliceVar(&f.resource, "resource", nil, "resource that is configured")
 	fl.StringVar(&f.issuer, "issuer", "", "issuer of the server")
 	fl.StringVar(&f.at, "at", "", "time of the requests, RFC 3339")
@@ -146,6 +146,11 @@ func (f testFlags) ground(golden []byte) (ground, error) {
 			return g, err
 		}
 		g.Issuer, g.Resources, g.Maxima, g.registered = cfg.Issuer, resourcesOf(cfg), maximaOf(cfg), cfg.Clients
+		facts, err := readFacts(cfg.Facts)
+		if err != nil {
+			return g, err
+		}
+		g.Facts = facts.Values
 	}
 	if f.issuer != "" || g.Issuer == "" {
 		g.Issuer = cmp.Or(f.issuer, "https://issuer.example")

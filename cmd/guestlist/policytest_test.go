@@ -202,3 +202,19 @@ func TestPolicyTestFormats(t *testing.T) {
 		t.Errorf("yaml: exit %d, %s", code, stderr)
 	}
 }
+
+// What the starters and the examples decide is committed beside them, and a
+// change of it is a change of that file.
+func TestShippedGuestListsDecideAsCommitted(t *testing.T) {
+	for _, pattern := range []string{"policies/starter/*", "examples/policies/*"} {
+		dirs, err := filepath.Glob(filepath.Join(repository(t), pattern))
+		if err != nil || len(dirs) < 3 {
+			t.Fatalf("%s: %v, %v", pattern, dirs, err)
+		}
+		for _, dir := range dirs {
+			if stdout, stderr, code := output(t, "policy", "test", dir, "--threshold", "80"); code != 0 {
+				t.Errorf("policy test %s: exit %d\n%s%s", dir, code, stdout, stderr)
+			}
+		}
+	}
+}

@@ -30,6 +30,7 @@ func policyCommand() *cobra.Command {
 		policyListCommand(),
 		policyStatusCommand(),
 	)
+	c.AddCommand(policyWhoCanCommand())
 	return c
 }
 

@@ -144,13 +144,13 @@ func (a *asking) outranked(s *subject, out *outcome) (refused *Condition) {
 		}
 	}
 	if len(over) > 0 {
-		out.conds = append(out.conds, Condition{Kind: ConditionUnless, Text: "a policy that ranks over it matches too: " + some(over)})
+		out.conds = append(out.conds, Condition{Kind: ConditionUnless, Text: "a policy that ranks over it matches too: " + firstFew(over)})
 	}
 	if s.shaded {
 		out.conds = append(out.conds, Condition{Kind: ConditionUnless, Text: "a more specific row of the same list matches too"})
 	}
 	if len(equal) > 0 {
-		out.why = append(out.why, "at equal rank the settings are met with those of "+some(equal))
+		out.why = append(out.why, "at equal rank the settings are met with those of "+firstFew(equal))
 	}
 	if s.open {
 		out.why = append(out.why, "more patterns overlap with it than were looked at")
@@ -186,8 +186,8 @@ func (a *asking) applies(s *subject, r *contender) (always bool, when, why strin
 	return false, strings.Join(texts, " or "), ""
 }
 
-// some names the first few.
-func some(names []string) string {
+// firstFew names the first few.
+func firstFew(names []string) string {
 	const shown = 5
 	if len(names) <= shown {
 		return strings.Join(names, ", ")

@@ -29,8 +29,8 @@ func policyCommand() *cobra.Command {
 		policyTestCommand(),
 		policyListCommand(),
 		policyStatusCommand(),
+		policyWhoCanCommand(),
 	)
-	c.AddCommand(policyWhoCanCommand())
 	return c
 }
 

@@ -28,6 +28,7 @@ const (
 
 // ruleSpec says what a rule of the contract may be and read.
 type ruleSpec struct {
+	about    string // one sentence for the reference
 	shape    shape
 	constant bool         // reads no input at all
 	phase    broker.Phase // the last phase whose members it may read
@@ -35,21 +36,21 @@ type ruleSpec struct {
 }
 
 var denialSpecs = map[string]ruleSpec{
-	"deny":          {shape: shapeSet, phase: broker.PhaseURL},
-	"deny_document": {shape: shapeSet, phase: broker.PhaseDocument},
-	"deny_user":     {shape: shapeSet, phase: broker.PhaseUser},
-	"deny_refresh":  {shape: shapeSet, phase: broker.PhaseRefresh},
-	"warn":          {shape: shapeSet, phase: broker.PhaseRefresh, except: []string{"now"}},
+	"deny":          {about: `Refuses before anything is fetched.`, shape: shapeSet, phase: broker.PhaseURL},
+	"deny_document": {about: `Refuses once the document is read and negotiated.`, shape: shapeSet, phase: broker.PhaseDocument},
+	"deny_user":     {about: `Refuses a person; asked at consent, at the exchange of the code and at refresh.`, shape: shapeSet, phase: broker.PhaseUser},
+	"deny_refresh":  {about: `Refuses a refresh.`, shape: shapeSet, phase: broker.PhaseRefresh},
+	"warn":          {about: `Admits and stands in the record.`, shape: shapeSet, phase: broker.PhaseRefresh, except: []string{"now"}},
 }
 
 var policySpecs = map[string]ruleSpec{
-	"client_ids":      {constant: true},
-	"client_ids_from": {constant: true},
-	"priority":        {constant: true},
-	"mode":            {constant: true},
-	"registrations":   {constant: true},
-	"applies":         {phase: broker.PhaseURL},
-	"settings":        {phase: broker.PhaseDocument, except: []string{"effective"}},
+	"client_ids":      {about: `Patterns of client identifier URLs, or opaque ids of registered clients.`, constant: true},
+	"client_ids_from": {about: `Instead of client_ids: a bare reference to a list, {host: [{path, settings?, expires?, owner?, ticket?}]}.`, constant: true},
+	"priority":        {about: `Whole number from -100 to 100, default 0; ranks before specificity.`, constant: true},
+	"mode":            {about: `enforce (default), warn (its denials become warnings), shadow (neither ranks nor vetoes), off.`, constant: true},
+	"registrations":   {about: `How clients may be known: default {"cimd", "pinned"}; registered beside them.`, constant: true},
+	"applies":         {about: `Condition beside the patterns; undefined is false.`, phase: broker.PhaseURL},
+	"settings":        {about: `The terms of admission. Without it a policy may deny and never admits.`, phase: broker.PhaseDocument, except: []string{"effective"}},
 }
 
 // specs returns the rules that a package of this kind may have, beside those
@@ -68,10 +69,12 @@ func (k kind) specs() map[string]ruleSpec {
 		delete(out, "priority")
 	case kindGuardrails:
 		maps.Copy(out, denialSpecs)
-		out["ceiling"] = policySpecs["settings"]
-		out["waivers"] = ruleSpec{constant: true}
+		ceiling := policySpecs["settings"]
+		ceiling.about = "Settings that bound every policy, member by member."
+		out["ceiling"] = ceiling
+		out["waivers"] = ruleSpec{about: "Denials of policies that do not count for one exact URL until a day: {client_id, policy, code, owner, expires, ticket?}.", constant: true}
 	case kindDefaults:
-		out["settings"] = ruleSpec{constant: true}
+		out["settings"] = ruleSpec{about: "What holds where a policy is silent.", constant: true}
 	default:
 		return nil
 	}

@@ -57,3 +57,27 @@ func TestDenialEffectsAtRefresh(t *testing.T) {
 		})
 	}
 }
+
+// TestQ6RefreshTokenIssue: a refresh token needs refresh_token.issue and the
+// grant type, both; a document that asks for one is let in without it (Q6).
+func TestQ6RefreshTokenIssue(t *testing.T) {
+	t.Parallel()
+	const head = "# METADATA\n# title: Example\n# authors: [Team <team@corp.example>]\npackage admission.policies.example\n\n" +
+		"client_ids := {\"" + client + "\"}\n\n" + `settings := {"scopes": {"ceiling": ["mcp:read"], "default": ["mcp:read"]}, "redirect": {"loopback": true}, `
+	for _, tt := range []struct {
+		rest string
+		want bool
+	}{
+		{`"grant_types": ["authorization_code", "refresh_token"], "refresh_token": {"issue": true}}`, true},
+		{`"grant_types": ["authorization_code", "refresh_token"], "refresh_token": {"issue": false}}`, false},
+		{`"grant_types": ["authorization_code", "refresh_token"]}`, false},
+		{`"grant_types": ["authorization_code"], "refresh_token": {"issue": true}}`, false},
+	} {
+		s := servertest.New(t, servertest.Options{Policy: map[string]string{"p.rego": head + tt.rest + "\n"}})
+		s.Docs.Publish(client, refreshing)
+		_, tokens, _ := s.Token(s.Exchange(client, s.Browser().Play(s.Request(client, nil)), nil))
+		if tokens["access_token"] == nil || (tokens["refresh_token"] != nil) != tt.want {
+			t.Errorf("%s: answer %v, want a refresh token %v", tt.rest, tokens, tt.want)
+		}
+	}
+}

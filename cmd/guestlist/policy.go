@@ -27,7 +27,7 @@ func policyCommand() *cobra.Command {
 		policyFmtCommand(),
 		policyAllowCommand(), policyNewCommand(),
 		policyTestCommand(),
-		policyListCommand(),
+		policyListCommand(), policyReferenceCommand(),
 		policyStatusCommand(),
 		policyWhoCanCommand(),
 	)

@@ -310,3 +310,67 @@ func TestParseFact(t *testing.T) {
 		}
 	}
 }
+
+func TestReadFacts(t *testing.T) {
+	for _, c := range []struct{ file, text, want string }{ // want: values as JSON, or ! and part of the error
+		{"f.yaml", "a: true\nb: [x, y]\nc: 1.5\nd: 2026-12-24\n", `{"a":true,"b":["x","y"],"c":1.5,"d":"2026-12-24"}`},
+		{"f.yaml", "{}\n", `{}`},
+		{"f.yml", "{\"a\": 1}", `{"a":1}`},
+		{"f.json", "{\"a\": [1, null]}", `{"a":[1,null]}`},
+		{"f.json", "a: true", "!f.json:1: invalid character"},
+		{"f.json", "{\n\"a\": 1,\n\"a\": 2}", "!f.json:3: key \"a\" is written twice"},
+		{"f.json", "[]", "!f.json:1: want one object"},
+		{"f.json", " \n", "!f.json: it has no content"},
+		{"f.yaml", "", "!f.yaml: it has no content"},
+		{"f.yaml", "# nothing\n", "!f.yaml: it has no content"},
+		{"f.yaml", "a: 1\na: 2\n", "!already defined"},
+		{"f.yaml", "- a\n", "!f.yaml:1: want one object"},
+		{"f.yaml", "a\n", "!f.yaml:1: want one object"},
+		{"f.yaml", "a: 1\n---\nb: 1\n", "!more than one document"},
+		{"f.yaml", "a: [\n", "!f.yaml: "},
+	} {
+		got, err := policies.ReadFacts(c.file, []byte(c.text))
+		if part, fails := strings.CutPrefix(c.want, "!"); fails {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				t.Errorf("ReadFacts(%q, %q) = %v, %v, want an error with %q", c.file, c.text, got.Values, err, part)
+			}
+			continue
+		}
+		if b, jsonErr := json.Marshal(got.Values); err != nil || jsonErr != nil || string(b) != c.want {
+			t.Errorf("ReadFacts(%q, %q) = %s, %v, want %s", c.file, c.text, b, err, c.want)
+		}
+	}
+}
+
+// A fault of a value is told with the line of the file.
+func TestExplainFacts(t *testing.T) {
+	set := load(t, withFacts(everyKind, admits))
+	for file, text := range map[string]string{"f.yaml": "# x\ntier: low\nday: no\nweather: fine\n", "f.json": "{\n\"tier\": \"low\",\n\"day\": \"no\",\n\"weather\": 1}"} {
+		v, err := policies.ReadFacts(file, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = set.WithFacts(v.Values)
+		if got := v.Explain(err).Error(); !strings.HasPrefix(got, file+":3: day: want a date") || !strings.Contains(got, "\n"+file+":4: weather: there is no such fact") {
+			t.Errorf("Explain = %q", got)
+		}
+	}
+}
+
+// The facts of a directory can be told while its policies are broken; such a
+// set lets nobody in.
+func TestLoadFacts(t *testing.T) {
+	root := files{policies.FactsFile: factsSchema(everyKind), "p.rego": "nonsense"}
+	set, err := policies.LoadFacts(root.fs())
+	if err != nil || set.Facts()["tier"] != "low" {
+		t.Fatalf("LoadFacts = %v, %v", set, err)
+	}
+	refused(t, decide(t, set, example, broker.PhaseURL), broker.ReasonNoPolicyMatched)
+	if set, err := policies.LoadFacts(files{}.fs()); err != nil || len(set.Facts()) != 0 {
+		t.Errorf("LoadFacts of an empty directory = %v, %v, want no facts", set.Facts(), err)
+	}
+	root[policies.FactsFile] = "{"
+	if _, err := policies.LoadFacts(root.fs()); err == nil || !strings.Contains(err.Error(), "facts.schema.json:1") {
+		t.Errorf("LoadFacts of a broken schema = %v, want an error with its line", err)
+	}
+}

@@ -14,7 +14,7 @@ const freezeSchema = `{
   "type": "object",
   "properties": {
     "change_freeze": {"type": "boolean", "default": false, "description": "nobody new comes in"},
-    "tier": {"type": "string", "enum": ["low", "high"], "default": "low"}
+    "tier": {"type": "string", "enum": ["low", "high"], "default": "low", "description": "trust in strangers"}
   }
 }
 `
@@ -203,13 +203,13 @@ func TestFactsList(t *testing.T) {
 	stdout, stderr, exit := output(t, "facts", "list", "--config", s.config)
 	want := `NAME           TYPE     VALUE   DEFAULT  DESCRIPTION
 change_freeze  boolean  false   false    nobody new comes in
-tier           string   "high"  "low"    
+tier           string   "high"  "low"    trust in strangers
 `
 	if exit != 0 || stdout != want {
 		t.Errorf("facts list: exit %d, %q\n%s\nwant\n%s", exit, stderr, stdout, want)
 	}
 	stdout, _, exit = output(t, "facts", "list", "--config", s.config, "-o", "ndjson")
-	if exit != 0 || !strings.Contains(stdout, `{"name":"tier","type":"string","value":"high","default":"low","description":"","enum":["low","high"]}`) {
+	if exit != 0 || !strings.Contains(stdout, `{"name":"tier","type":"string","value":"high","default":"low","description":"trust in strangers","enum":["low","high"]}`) {
 		t.Errorf("facts list -o ndjson: exit %d\n%s", exit, stdout)
 	}
 	s.write("policies/example.rego", "package admission.policies.example\n\nnonsense if {\n")

@@ -3,6 +3,7 @@ package authoring_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -108,22 +109,28 @@ func TestSetFactsThroughALink(t *testing.T) {
 
 // Writers wait for each other, so that none undoes another.
 func TestSetFactsAtOnce(t *testing.T) {
+	const writers = 20
+	var properties []string
+	for i := range writers {
+		properties = append(properties, fmt.Sprintf(`"f%d": {"type": "boolean", "default": false}`, i))
+	}
+	schema := `{"type": "object", "properties": {` + strings.Join(properties, ", ") + `}}`
+	set, err := policies.LoadFacts(fstest.MapFS{policies.FactsFile: {Data: []byte(schema)}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(t.TempDir(), "facts.yaml")
-	set := facts(t)
-	changes := []map[string]any{{"freeze": true}, {"tier": "high"}, {"limit": json.Number("7")}, {"owners": []any{"a"}}}
 	var wg sync.WaitGroup
-	for range 5 {
-		for _, c := range changes {
-			wg.Go(func() {
-				if _, _, err := authoring.SetFacts(file, set, c); err != nil {
-					t.Error(err)
-				}
-			})
-		}
+	for i := range writers {
+		wg.Go(func() {
+			if _, _, err := authoring.SetFacts(file, set, map[string]any{fmt.Sprintf("f%d", i): true}); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	wg.Wait()
 	values, err := authoring.ReadFacts(file)
-	if err != nil || len(values.Values) != len(changes) {
+	if err != nil || len(values.Values) != writers {
 		t.Errorf("ReadFacts = %v, %v, want all that was set", values.Values, err)
 	}
 }

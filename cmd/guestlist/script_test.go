@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +30,9 @@ const scripts = "../../testdata/script"
 //	                 seconds; prints the page and sets $REQUEST to its id
 //	flow             signs alice in, allows, exchanges the code, prints the answer
 //	docs FILE        what the document host serves from now on
+//	rejected TEXT    waits until the server's log says that policies were
+//	                 refused, with TEXT (a regular expression)
+//	healthy          waits until policy status has nothing to say
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(scripts, "*.txtar"))
 	if err != nil || len(files) == 0 {
@@ -41,6 +45,7 @@ func TestScripts(t *testing.T) {
 				Files: []string{file},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"guestlist": s.guestlist, "exits": s.exits, "site": s.site, "serve": s.serve, "soon": s.soon, "flow": s.flow, "docs": s.docs,
+					"rejected": s.rejected, "healthy": s.healthy,
 				},
 			})
 		})
@@ -49,8 +54,9 @@ func TestScripts(t *testing.T) {
 
 // session is one script under way.
 type session struct {
-	t  *testing.T
-	on *site
+	t    *testing.T
+	on   *site
+	runs *process
 }
 
 // guestlist runs the program, which must be content.
@@ -85,7 +91,36 @@ func (s *session) site(ts *testscript.TestScript, _ bool, _ []string) {
 }
 
 // serve starts the server.
-func (s *session) serve(*testscript.TestScript, bool, []string) { s.on.serve() }
+func (s *session) serve(*testscript.TestScript, bool, []string) { s.runs = s.on.serve() }
+
+// rejected waits for a line of the log.
+func (s *session) rejected(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: rejected TEXT")
+	}
+	want := regexp.MustCompile(`"policy\.rejected".*(` + args[0] + `)`)
+	s.until(ts, "the log says that policies matching "+args[0]+" were rejected", func() bool {
+		text, _ := s.runs.errs.text()
+		return want.MatchString(text)
+	})
+}
+
+// healthy waits until the policies in force are those of the directory.
+func (s *session) healthy(ts *testscript.TestScript, _ bool, _ []string) {
+	s.until(ts, "policy status is content", func() bool {
+		_, _, code := output(s.t, "policy", "status", "--config", s.on.config)
+		return code == 0
+	})
+}
+
+// until tries for five seconds.
+func (s *session) until(ts *testscript.TestScript, what string, done func() bool) {
+	for deadline := time.Now().Add(5 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("it did not come to this within five seconds: %s", what)
+		}
+	}
+}
 
 // docs sets what the document host answers.
 func (s *session) docs(ts *testscript.TestScript, _ bool, args []string) {
@@ -96,23 +131,24 @@ func (s *session) docs(ts *testscript.TestScript, _ bool, args []string) {
 	s.on.body.Store(&body)
 }
 
+// styles is what nobody reads in the output of a script.
+var styles = regexp.MustCompile(`(?s)<style>.*?</style>`)
+
 // soon asks until the answer has the status; it prints the last answer's
 // request id and public reason.
 func (s *session) soon(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: soon STATUS")
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	s.until(ts, "an answer has status "+args[0], func() bool {
 		resp, body := s.on.alice().get(s.on.authorizeLink())
-		if strconv.Itoa(resp.StatusCode) == args[0] {
-			ts.Setenv("REQUEST", resp.Header.Get("X-Request-Id"))
-			fmt.Fprintln(ts.Stdout(), body)
-			return
+		if strconv.Itoa(resp.StatusCode) != args[0] {
+			return false
 		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("after five seconds the answer is still %d", resp.StatusCode)
-		}
-	}
+		ts.Setenv("REQUEST", resp.Header.Get("X-Request-Id"))
+		fmt.Fprintln(ts.Stdout(), styles.ReplaceAllString(body, ""))
+		return true
+	})
 }
 
 // flow is a whole authorization, to the access token.

@@ -16,7 +16,7 @@ func TestInit(t *testing.T) {
 	if text := readTestFile(t, filepath.Join(dir, "guardrails.rego")); !strings.Contains(text, `"Edge team <edge@corp.example>"`) {
 		t.Errorf("the owner is not in %s", text)
 	}
-	for _, args := range [][]string{{"policy", "check", dir}, {"policy", "fmt", "--check", dir}} {
+	for _, args := range [][]string{{"policy", "check", dir}, {"policy", "fmt", "--check", dir}, {"policy", "test", dir}} {
 		if stdout, stderr, code := output(t, args...); code != 0 {
 			t.Errorf("%v: exit %d\n%s%s", args, code, stdout, stderr)
 		}

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"guestlist/policies"
 )
 
 //go:embed all:template
@@ -22,8 +24,9 @@ var templates embed.FS
 
 // Options say how a first policy directory is written.
 type Options struct {
-	Owner string    // who answers for the policies, "Team <mail>"; required
-	Now   time.Time // the review date is a year later; required
+	Owner string            // who answers for the policies, "Team <mail>"; required
+	Now   time.Time         // the review date is a year later; required
+	More  map[string][]byte // further files by slash path, schemas for instance; may be nil
 }
 
 // Placed is one file of a first policy directory.
@@ -68,7 +71,13 @@ func Init(ctx context.Context, dir string, o Options) ([]Placed, error) {
 
 // first are the files of a new directory, by slash path.
 func first(o Options) (map[string][]byte, error) {
-	out := map[string][]byte{}
+	out := maps.Clone(o.More)
+	if out == nil {
+		out = map[string][]byte{}
+	}
+	if err := library(out); err != nil {
+		return nil, err
+	}
 	fill := strings.NewReplacer("OWNER", o.Owner, "REVIEW_BY", o.Now.AddDate(1, 0, 0).Format(time.DateOnly))
 	root, err := fs.Sub(templates, "template")
 	if err != nil {
@@ -86,6 +95,19 @@ func first(o Options) (map[string][]byte, error) {
 		return err
 	})
 	return out, err
+}
+
+// library adds the shipped library as plain files, so that other tools and the
+// revision see it; from then on it is the team's.
+func library(out map[string][]byte) error {
+	shipped := policies.Library()
+	return fs.WalkDir(shipped, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		out[name], err = fs.ReadFile(shipped, name)
+		return err
+	})
 }
 
 // place parts the wanted files into those to add and those that are left as

@@ -4,3 +4,4 @@ set -eu
 cd "$(dirname "$0")"
 guestlist policy fmt --check .
 guestlist policy check .
+guestlist policy test .

@@ -59,7 +59,7 @@ var spaces = regexp.MustCompile(`\s+`)
 func asWritten(rest []*ast.Expr) string {
 	var out []string
 	for _, e := range rest {
-		if namesOnly(e) {
+		if namesOnly(e) || isDenial(e) {
 			continue
 		}
 		s := writtenExpr(e)
@@ -117,6 +117,17 @@ func plainly(e *ast.Expr) string {
 	}
 	call := ast.CallTerm(append([]*ast.Term{e.OperatorTerm()}, args[:len(args)-1]...)...)
 	return not + text(call.Copy()) + " == " + text(args[len(args)-1].Copy())
+}
+
+// isDenial reports whether e only makes the denial itself.
+func isDenial(e *ast.Expr) bool {
+	if e.Negated || !e.IsEquality() || len(e.Operands()) != 2 {
+		return false
+	}
+	return slices.ContainsFunc(e.Operands(), func(t *ast.Term) bool {
+		o, ok := t.Value.(ast.Object)
+		return ok && o.Get(ast.StringTerm("code")) != nil && o.Get(ast.StringTerm("message")) != nil
+	})
 }
 
 // namesOnly reports whether e only gives a name to a comprehension, which always

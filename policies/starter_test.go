@@ -5,15 +5,10 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
-	"github.com/open-policy-agent/opa/v1/tester"
 
 	"guestlist/broker"
 	"guestlist/broker/cimd"
@@ -27,50 +22,6 @@ func starter(t *testing.T, name string) fs.FS {
 		t.Fatalf("Starter(%q) is unknown", name)
 	}
 	return root
-}
-
-// The tests beside the starters run with strict built-in errors (trap F5).
-func TestStarterRegoTests(t *testing.T) {
-	for _, name := range policies.StarterNames() {
-		t.Run(name, func(t *testing.T) {
-			modules, data := map[string]*ast.Module{}, map[string]any{}
-			err := fs.WalkDir(starter(t, name), ".", func(p string, d fs.DirEntry, err error) error {
-				if err != nil || d.IsDir() {
-					return err
-				}
-				body, err := fs.ReadFile(starter(t, name), p)
-				if err != nil {
-					return err
-				}
-				if path.Base(p) == "data.json" {
-					var v any
-					err = json.Unmarshal(body, &v)
-					data[path.Dir(p)] = v
-					return err
-				}
-				modules[p], err = ast.ParseModuleWithOpts(p, string(body), ast.ParserOptions{RegoVersion: ast.RegoV1})
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ch, err := tester.NewRunner().SetDefaultRegoVersion(ast.RegoV1).SetStore(inmem.NewFromObject(data)).
-				RaiseBuiltinErrors(true).Run(context.Background(), modules)
-			if err != nil {
-				t.Fatalf("Run = %v", err)
-			}
-			n := 0
-			for r := range ch {
-				n++
-				if !r.Pass() {
-					t.Errorf("%s: not passed: %v", r.Name, r)
-				}
-			}
-			if n == 0 {
-				t.Errorf("starter %s has no tests", name)
-			}
-		})
-	}
 }
 
 func TestStartersLoadWithoutFindings(t *testing.T) {

@@ -83,6 +83,9 @@ func (c *compiled) resolve(p *pkg, ref ast.Ref) (code, why, remedy string) {
 			return "", "", ""
 		}
 	}
+	if c.leadsTo(p, path) {
+		return "", "", ""
+	}
 	if path[0] == "admission" {
 		if c.byPath[strings.Join(p.path, sep)] == p && len(path) > len(p.path) && strings.Join(path[:len(p.path)], sep) == strings.Join(p.path, sep) {
 			return "data_unresolved", "no rule defines it", ""
@@ -95,6 +98,25 @@ func (c *compiled) resolve(p *pkg, ref ast.Ref) (code, why, remedy string) {
 		}
 	}
 	return c.resolveBase(path, ref)
+}
+
+// leadsTo reports whether path names the common part of rules whose heads have
+// several parts: _map, where the rules are _map.a and _map.b. In a package below
+// admission only its own count.
+func (c *compiled) leadsTo(p *pkg, path []string) bool {
+	full := strings.Join(path, sep) + sep
+	for _, other := range c.packages {
+		own := strings.Join(other.path, sep) + sep
+		if !strings.HasPrefix(full, own) || len(path) == len(other.path) || path[0] == "admission" && other != p {
+			continue
+		}
+		for key, file := range c.paths {
+			if file == other.file && strings.HasPrefix(key, full) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // resolveBase walks the base data.

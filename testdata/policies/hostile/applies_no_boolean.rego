@@ -1,0 +1,11 @@
+# want: neither true nor false
+# METADATA
+# title: Hostile
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+settings := {}
+
+applies := input.client.host

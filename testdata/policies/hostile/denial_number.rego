@@ -1,0 +1,11 @@
+# want: message
+# METADATA
+# title: Hostile
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+settings := {}
+
+deny contains {"code": "x", "message": count(input.client.labels)} if true

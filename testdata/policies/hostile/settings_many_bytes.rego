@@ -1,0 +1,9 @@
+# want: too large
+# METADATA
+# title: Hostile
+# authors: [Team <team@corp.example>]
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+settings := {"tags": [concat("", [input.client.host | some _ in numbers.range(1, 20000)])]}

@@ -49,7 +49,7 @@ func policyEvalCommand() *cobra.Command {
 			"narrowed it, and what would be cut. Nothing is stored, and nothing is fetched but with\n" +
 			"--fetch. It goes as far as the facts reach: the document for phase document, --user for\n" +
 			"phase user, --refresh-after for phase refresh.\n\n" +
-			"With --config the maxima, resources, registered clients and switches of that server count\n" +
+			"With --config the maxima, resources, facts, registered clients and switches of that server count\n" +
 			"too, and its blocks and pins while it runs.\n\n" +
 			"Exit code 0: admitted; 1: the question could not be asked; 2: refused.",
 		Example: "  guestlist policy eval https://agents.example/oauth/client.json --policies guests --document client.json\n" +

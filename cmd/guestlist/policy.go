@@ -111,7 +111,7 @@ func policyCount(n int) string {
 func directory(path string) (fs.FS, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no directory %s. Remedy: name the one that holds the .rego files", path)
+		return nil, fmt.Errorf("there is no directory %s. Remedy: name the one that holds the .rego files, or make one with guestlist init", path)
 	}
 	if err != nil {
 		return nil, err

@@ -150,6 +150,7 @@ func (p *page) record(r logged) {
 		p.field(1, "expires", stamp(*r.ExpiresAt))
 	}
 	p.field(1, "revision", r.Revision)
+	p.field(1, "facts", r.FactsSHA256)
 	p.field(1, "engine", r.Engine)
 	p.field(1, "epoch", strconv.FormatUint(r.Epoch, 10))
 	if p.verbose {

@@ -84,6 +84,11 @@ func TestFactsSet(t *testing.T) {
 	if resp, _ := s.alice().get(link); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("in the freeze: %d, want 403", resp.StatusCode)
 	}
+	if refused := s.audit("--outcome", "refused"); len(refused) == 0 {
+		t.Error("the refusal is not recorded")
+	} else if why, _, _ := output(t, "audit", "why", refused[0]["request_id"].(string), "--config", s.config); !strings.Contains(why, "facts          "+s.status("facts_sha256")) {
+		t.Errorf("audit why does not name the facts %s\n%s", s.status("facts_sha256"), why)
+	}
 	if text, err := os.ReadFile(filepath.Join(s.dir, "facts.yaml")); err != nil || string(text) != "# what the operators say\nchange_freeze: true # since March\ntier: \"high\"\n" {
 		t.Errorf("facts.yaml = %q, %v", text, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -26,8 +27,10 @@ const scripts = "../../testdata/script"
 //	                 document host for client.example.com and no policies yet;
 //	                 sets $CONFIG and $ISSUER
 //	serve            starts that server; it ends with the script
-//	soon STATUS      asks for the client until the answer has STATUS, at most five
-//	                 seconds; prints the page and sets $REQUEST to its id
+//	soon STATUS REASON
+//	                 asks for the client until the answer has STATUS, and the log
+//	                 REASON where it is given, at most five seconds; prints the
+//	                 page and sets $REQUEST to its id
 //	flow             signs alice in, allows, exchanges the code, prints the answer
 //	docs FILE        what the document host serves from now on
 //	rejected TEXT    waits until the server's log says that policies were
@@ -137,18 +140,27 @@ var styles = regexp.MustCompile(`(?s)<style>.*?</style>`)
 // soon asks until the answer has the status; it prints the last answer's
 // request id and public reason.
 func (s *session) soon(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: soon STATUS")
+	if len(args) < 1 {
+		ts.Fatalf("usage: soon STATUS [REASON]")
 	}
-	s.until(ts, "an answer has status "+args[0], func() bool {
+	s.until(ts, "an answer has "+strings.Join(args, " "), func() bool {
 		resp, body := s.on.alice().get(s.on.authorizeLink())
-		if strconv.Itoa(resp.StatusCode) != args[0] {
+		id := resp.Header.Get("X-Request-Id")
+		if strconv.Itoa(resp.StatusCode) != args[0] || len(args) > 1 && s.reason(id) != args[1] {
 			return false
 		}
-		ts.Setenv("REQUEST", resp.Header.Get("X-Request-Id"))
+		ts.Setenv("REQUEST", id)
 		fmt.Fprintln(ts.Stdout(), styles.ReplaceAllString(body, ""))
 		return true
 	})
+}
+
+// reason is why a request was refused.
+func (s *session) reason(id string) string {
+	var why struct{ Reason string }
+	stdout, _, _ := output(s.t, "audit", "why", id, "--config", s.on.config, "-o", "json")
+	json.Unmarshal([]byte(stdout), &why) // nothing known: no reason
+	return why.Reason
 }
 
 // flow is a whole authorization, to the access token.

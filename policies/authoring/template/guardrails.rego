@@ -9,6 +9,8 @@
 #   review_by: "REVIEW_BY"
 package admission.guardrails
 
+import data.guestlist.freeze
+
 # METADATA
 # title: Ceiling
 # description: No access token lives longer than 15 minutes, no client longer than 90 days without use.
@@ -34,3 +36,10 @@ deny_user contains {
 	scope in _privileged
 	not "admins" in input.user.groups
 }
+
+# METADATA
+# title: Nobody new while a change freeze is on
+# description: >-
+#   The fact change_freeze, set by guestlist facts set. Grants that exist are
+#   refreshed all the same.
+deny_user contains freeze.active

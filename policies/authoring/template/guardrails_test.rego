@@ -21,7 +21,19 @@ test_admitted_when_no_scope_is_privileged if {
 	count(guardrails.deny_user) == 0 with input as _asked(["mcp:read"], [])
 }
 
+# METADATA
+# title: A freeze keeps new grants out
+test_denied_when_a_change_freeze_is_on if {
+	some denial in guardrails.deny_user with input as object.union(
+		_asked(["mcp:read"], []),
+		{"facts": {"change_freeze": true}},
+	)
+	denial.code == "change_freeze"
+}
+
 _asked(scopes, groups) := {
+	"phase": "user",
 	"effective": {"scopes": scopes},
 	"user": {"groups": groups},
+	"facts": {"change_freeze": false},
 }

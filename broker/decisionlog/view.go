@@ -1,0 +1,92 @@
+package decisionlog
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+)
+
+// Names of views.
+const (
+	ViewNative = "native" // the record as commands show it, see [Sealed.JSON]
+	ViewOPA    = "opa"    // a decision log event of Open Policy Agent
+)
+
+// Views lists the names that [View] knows.
+func Views() []string { return []string{ViewNative, ViewOPA} }
+
+// View returns how a record is written in the named view: one JSON object
+// without line breaks. Exporters and commands share it. Nothing is left out in
+// either view; who must not see a member masks it before the record is sealed.
+func View(name string) (func(Sealed) ([]byte, error), error) {
+	switch name {
+	case ViewNative:
+		return Sealed.JSON, nil
+	case ViewOPA:
+		return opaEvent, nil
+	}
+	return nil, fmt.Errorf("view %.40q: want %s", name, strings.Join(Views(), " or "))
+}
+
+// event is what a decision log event of Open Policy Agent has of a record.
+type event struct {
+	Labels      map[string]string          `json:"labels"`
+	DecisionID  string                     `json:"decision_id"`
+	TraceID     string                     `json:"trace_id,omitempty"`
+	Bundles     map[string]bundle          `json:"bundles,omitempty"`
+	Path        string                     `json:"path"`
+	Input       json.RawMessage            `json:"input,omitempty"`
+	Result      json.RawMessage            `json:"result,omitempty"`
+	Erased      []string                   `json:"erased,omitempty"`
+	RequestedBy string                     `json:"requested_by,omitempty"`
+	Timestamp   time.Time                  `json:"timestamp"`
+	Metrics     map[string]int64           `json:"metrics,omitempty"`
+	ReqID       uint64                     `json:"req_id"`
+	Custom      map[string]json.RawMessage `json:"custom"`
+}
+
+// bundle is a policy bundle of an event.
+type bundle struct {
+	Revision string `json:"revision"`
+}
+
+// opaName is what the server is called among the labels and the bundles of an
+// event.
+const opaName = "guestlist"
+
+// opaEvent writes a record as a decision log event. Members that have no place
+// in one stand below custom, under their own names. Where no policy was asked
+// the path is that of the event: log tools group by it.
+func opaEvent(s Sealed) ([]byte, error) {
+	r, err := s.Record()
+	if err != nil {
+		return nil, err
+	}
+	e := event{
+		Labels: map[string]string{"app": opaName}, DecisionID: r.DecisionID, TraceID: r.TraceID, Path: r.Path,
+		Input: r.Input, Result: r.Result, RequestedBy: r.Source, Timestamp: r.Timestamp, Metrics: r.Metrics, ReqID: s.Seq,
+	}
+	maps.Copy(e.Labels, r.Labels)
+	if e.Path == "" {
+		e.Path = opaName + "/" + strings.ReplaceAll(r.Event, ".", "/")
+	}
+	if r.Revision != "" {
+		e.Bundles = map[string]bundle{opaName: {r.Revision}}
+	}
+	if s.Body == nil {
+		e.Erased = []string{"/input", "/result", "/requested_by", "/custom/detail"}
+	}
+	whole, err := json.Marshal(r)
+	if err == nil {
+		err = json.Unmarshal(whole, &e.Custom)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("record %d: %w", s.Seq, err)
+	}
+	for _, moved := range []string{"labels", "decision_id", "trace_id", "revision", "path", "input", "result", "source", "timestamp", "metrics"} {
+		delete(e.Custom, moved)
+	}
+	return json.Marshal(e)
+}

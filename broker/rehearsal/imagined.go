@@ -92,11 +92,15 @@ func (u *imagined) Pin(_ context.Context, id string) (broker.Pin, bool, error) {
 	}
 	return *u.pin, true, nil
 }
-func (u *imagined) PutPin(broker.Pin)                      {}
-func (u *imagined) DropPin(string)                         {}
-func (u *imagined) PutVersion(broker.Version)              {}
-func (u *imagined) ExtendClient(string, uint64, time.Time) {}
-func (u *imagined) Append(r decisionlog.Record)            { u.records = append(u.records, r) }
+func (u *imagined) PutPin(broker.Pin)         {}
+func (u *imagined) DropPin(string)            {}
+func (u *imagined) PutVersion(broker.Version) {}
+func (u *imagined) ExtendClient(_ string, number uint64, until time.Time) {
+	if u.row != nil && u.row.Incarnation == number && until.After(u.row.ExpiresAt) {
+		u.row.ExpiresAt = until
+	}
+}
+func (u *imagined) Append(r decisionlog.Record) { u.records = append(u.records, r) }
 func (u *imagined) Activate(revision, facts string) {
 	u.active, u.facts, u.epoch = revision, facts, u.epoch+1
 }

@@ -59,6 +59,11 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, v *visit, t
 		return &redirectError{uri: t.RedirectURI, state: t.State, err: err}
 	}
 	t.Person, t.Scopes = person.Sub, a.Decision.Effective.Scopes
+	if t.skips(a) {
+		if err := s.allow(w, r, v, t, person, t.Scopes, true); !errors.Is(err, errAsk) {
+			return err
+		}
+	}
 	if t.Before, err = s.remembered(r.Context(), t, a, person); err != nil {
 		return err
 	}
@@ -178,7 +183,7 @@ func (s *Server) decideConsent(w http.ResponseWriter, r *http.Request, v *visit)
 	scopes := slices.DeleteFunc(slices.Clone(t.Scopes), func(v string) bool { return !slices.Contains(p.Values["scope"], v) })
 	switch decision := p.one("decision"); {
 	case decision == "allow" && (len(scopes) > 0 || len(t.Scopes) == 0):
-		return s.allow(w, r, v, t, *person, scopes)
+		return s.allow(w, r, v, t, *person, scopes, false)
 	case decision == "allow" || decision == "deny":
 		return s.deny(r, v, t)
 	}
@@ -204,8 +209,9 @@ func (s *Server) deny(r *http.Request, v *visit, t ticket) error {
 }
 
 // allow asks the user phase once more with what the person ticked, and issues
-// the code.
-func (s *Server) allow(w http.ResponseWriter, r *http.Request, v *visit, t ticket, person broker.UserInput, scopes []string) error {
+// the code. skipped says that the person was not asked; where the policy in
+// force by now wants the page, the error is errAsk and there is no grant.
+func (s *Server) allow(w http.ResponseWriter, r *http.Request, v *visit, t ticket, person broker.UserInput, scopes []string, skipped bool) error {
 	var code string
 	err := s.step(r.Context(), func(u store.Unit) error {
 		req := t.userRequest(person, scopes)
@@ -215,6 +221,9 @@ func (s *Server) allow(w http.ResponseWriter, r *http.Request, v *visit, t ticke
 		a, err := s.admit(r.Context(), u, v, req)
 		if err != nil {
 			return err
+		}
+		if skipped && !t.skips(a) {
+			return errAsk
 		}
 		grant, err := s.grant(grantID, t, a, person)
 		if err != nil {
@@ -230,11 +239,14 @@ func (s *Server) allow(w http.ResponseWriter, r *http.Request, v *visit, t ticke
 		if err != nil {
 			return err
 		}
-		u.Append(s.consentRecord(v, a, grant, t.Before))
+		u.Append(s.consentRecord(v, a, grant, t.Before, skipped))
 		return nil
 	})
 	if errors.Is(err, broker.ErrSpent) {
 		return spentTicket(err)
+	}
+	if errors.Is(err, errAsk) {
+		return err
 	}
 	if err != nil {
 		return &redirectError{uri: t.RedirectURI, state: t.State, err: err}

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"guestlist/broker"
@@ -54,13 +55,15 @@ func clientEnd(a broker.Admission, grantEnd time.Time) time.Time {
 	return grantEnd
 }
 
-// consentRecord says who allowed what, and which consent before shortened the
-// page, if one did.
-func (s *Server) consentRecord(v *visit, a broker.Admission, g store.Grant, before time.Time) decisionlog.Record {
+// consentRecord says who allowed what, which consent before shortened the page
+// if one did, and by which policy there was no page, if so.
+func (s *Server) consentRecord(v *visit, a broker.Admission, g store.Grant, before time.Time, skipped bool) decisionlog.Record {
 	rec := s.note(v, "consent.granted", decisionlog.OutcomeGranted)
 	about(&rec, a, g)
 	rec.Settings = g.Settings
-	if !before.IsZero() {
+	if skipped {
+		rec.Detail = "nobody was asked: consent.mode skip of policy " + strings.Join(a.Decision.Winner, " and ")
+	} else if !before.IsZero() {
 		rec.Detail = "asked on the shortened page: allowed before at " + before.UTC().Format(time.RFC3339)
 	}
 	return rec

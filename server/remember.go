@@ -15,8 +15,7 @@ const rememberedGrants = 1000
 
 // remembered says when this person last allowed what they are asked now,
 // under consent.mode once; zero means the full page. It shortens the page and
-// decides nothing: the click stays under every mode, skip included, until
-// clients can prove a key (RFC 8252 section 8.6).
+// decides nothing: the click stays (RFC 8252 section 8.6).
 func (s *Server) remembered(ctx context.Context, t ticket, a broker.Admission, person broker.UserInput) (time.Time, error) {
 	terms := a.Decision.Settings.Consent
 	if terms.Mode != "once" || terms.MaxAge.Std() <= 0 || slices.Contains(t.Facts.Prompt, "consent") {

@@ -155,10 +155,9 @@ func (p skipping) Decide(ctx context.Context, q broker.Query) broker.Decision {
 	return d
 }
 
-// TestQ18SkipNeverRemovesThePage: not even a decision that says skip does,
-// for an exact URL on its own https origin or for anything else: no client
-// can prove a key yet.
-func TestQ18SkipNeverRemovesThePage(t *testing.T) {
+// TestQ18SkipNeedsAKey: a decision that says skip does not remove the page for
+// a client without a key, not even for an exact URL on its own https origin.
+func TestQ18SkipNeedsAKey(t *testing.T) {
 	t.Parallel()
 	s := webStart(t, `{"mode": "skip"}`)
 	dir := fstest.MapFS{"clients.rego": {Data: []byte(consentPolicy(`{"mode": "skip"}`)["clients.rego"])}}

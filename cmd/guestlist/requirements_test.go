@@ -133,6 +133,7 @@ due SN-19 preview shows and stores nothing
 due SN-20 clients are listed with filters, as CSV and JSON
 due SN-22 the approved document stays in force until a new one is approved
 due CU-03 a policy gives all scopes or selected ones
+due CU-04 each capability is on only where a policy says so
 due CU-05 a document without a usable capability is refused
 due CU-06 keys by jwks_uri, refetched on an unknown kid once a minute
 due CU-07 methods with shared secrets are refused
@@ -225,14 +226,15 @@ open M28 a warning for loopback clients
 open M30 the redirect host is shown
 open M34 larger scopes ask again
 open M37 client credentials need authentication
-open PF-02 policy matches before the fetch
-open PF-03 only enabled policies match
-open PF-04 patterns with wildcards
-open PF-05 a pattern has a scheme and a host
-open PF-06 several patterns in one policy
-open PF-07 overlaps have an order
-open PF-08 policies carry metadata
-open PF-09 policies change without a restart
+due PF-02 policy matches before the fetch
+due PF-03 only enabled policies match
+due PF-04 patterns with wildcards
+due PF-05 a pattern has a scheme and a host
+due PF-06 several patterns in one policy
+due PF-07 overlaps have an order
+due PF-08 policies carry metadata
+due PF-09 policies change without a restart
+due PF-35 a policy labels the clients it makes
 open PF-21 loopback documents in development only
 open PF-24 PKCE is required
 open PF-26 the knobs of refresh tokens
@@ -243,31 +245,32 @@ open SN-08 JSON content type
 open SN-09 client_id equals the URL
 open SN-10 https, a path, no dot segments
 open SN-13 public clients use PKCE and code
-open SN-14 consent shows the client
-open SN-15 lifetimes are settable
+due SN-14 consent shows the client
+due SN-15 lifetimes are settable
+due SN-17 listed scopes, or every scope of the resource
 open SN-16 opaque tokens or JWT
-open CU-01 fresh configuration admits nobody
-open CU-02 domains match whole labels
+due CU-01 fresh configuration admits nobody
+due CU-02 domains match whole labels
 open CU-12 caps refuse new clients, nothing old is evicted
 open CU-13 lifetimes by policy
 open CU-16 a key that left the document fails
-open H-04 settings are completed member by member
+due H-04 settings are completed member by member
 open H-06 a person who leaves a group
-open H-09 consent is skipped only by an exact URL
+due H-09 consent is skipped only by an exact URL
 open G-01 every refusal has a reason and a request id
-open G-02 policy eval is the live decision
+due G-02 policy eval is the live decision
 open G-04 a record can be decided again
-open G-05 two URLs on one host differ
-open G-14 policy is asked at every refresh
+due G-05 two URLs on one host differ
+due G-14 policy is asked at every refresh
 open G-15 budgets and caps
 open G-16 one flight for a URL
 open G-17 success never paces
 open G-19 fetch failures look alike in text, status and time
 open G-20 revocation by possession without a fetch
 open G-21 the consent page shows hosts first
-open G-23 real documents are admitted
+due G-23 real documents are admitted
 open G-28 people see and end their grants
-open G-34 a broken bundle changes nothing
+due G-34 a broken bundle changes nothing
 `)
 
 // readRequirements reads lines of "due|open id what".

@@ -16,6 +16,15 @@ func (l Log) Next(ctx context.Context, after uint64, max int) ([]decisionlog.Sea
 	return l.Store.Records(ctx, RecordQuery{After: after, Limit: max})
 }
 
+// Last implements decisionlog.Log.
+func (l Log) Last(ctx context.Context) (uint64, error) {
+	newest, err := l.Store.Records(ctx, RecordQuery{Newest: true, Limit: 1})
+	if err != nil || len(newest) == 0 {
+		return 0, err
+	}
+	return newest[0].Seq, nil
+}
+
 // Changed implements decisionlog.Log.
 func (l Log) Changed() <-chan struct{} { return l.Store.Changed() }
 

@@ -17,7 +17,7 @@ import (
 
 const (
 	operatorUserAgent = "guestlist/0 (operator notices)"
-	// maxAnswerBytes is how much of an answer is read, of which nothing is kept.
+	// maxAnswerBytes is how much of an answer is read.
 	maxAnswerBytes = 4 << 10
 )
 
@@ -85,17 +85,43 @@ func (o *Operator) CheckURL(address string) error {
 	return nil
 }
 
-// Post sends body with header to address, once. The answer must have a status
-// from 200 to 299; a redirect is an error and not followed. At most 4 KiB of
-// the answer are read, and all of it is dropped. Nothing is retried. The error
-// names the host of the address and not its path, which may hold a secret.
+// Post is Send for those who only want to know whether it was taken: the
+// status must be from 200 to 299.
 func (o *Operator) Post(ctx context.Context, address string, header http.Header, body []byte) error {
+	a, err := o.Send(ctx, address, header, body)
+	if err != nil {
+		return err
+	}
+	return a.Err()
+}
+
+// Answer is what came back on Send.
+type Answer struct {
+	Host   string      // that was asked, with its port if the address has one
+	Status int         // any; a redirect is not followed
+	Header http.Header // at most 16 KiB
+	Body   []byte      // at most 4 KiB; what is longer is cut
+}
+
+// Err is nil for a status from 200 to 299. The error names the host of the
+// address and not its path, which may hold a secret.
+func (a Answer) Err() error {
+	if a.Status < 200 || a.Status > 299 {
+		return fmt.Errorf("post to %s: status %d", a.Host, a.Status)
+	}
+	return nil
+}
+
+// Send posts body with header to address, once, and returns what was answered.
+// A redirect is an answer and not followed. Nothing is retried. The error is
+// that of getting no answer; like that of Answer it names only the host.
+func (o *Operator) Send(ctx context.Context, address string, header http.Header, body []byte) (Answer, error) {
 	if err := o.CheckURL(address); err != nil {
-		return fmt.Errorf("post: %w", err)
+		return Answer{}, fmt.Errorf("post: %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
-		return errors.New("post: not a URL")
+		return Answer{}, errors.New("post: not a URL")
 	}
 	req.Header = header.Clone()
 	if req.Header == nil {
@@ -107,14 +133,12 @@ func (o *Operator) Post(ctx context.Context, address string, header http.Header,
 		if ue, ok := errors.AsType[*url.Error](err); ok {
 			err = ue.Err
 		}
-		return fmt.Errorf("post to %s: %w", req.URL.Host, err)
+		return Answer{}, fmt.Errorf("post to %s: %w", req.URL.Host, err)
 	}
 	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswerBytes)); err != nil {
-		return fmt.Errorf("post to %s: read the answer: %w", req.URL.Host, err)
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
+	if err != nil {
+		return Answer{}, fmt.Errorf("post to %s: read the answer: %w", req.URL.Host, err)
 	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return fmt.Errorf("post to %s: status %d", req.URL.Host, resp.StatusCode)
-	}
-	return nil
+	return Answer{Host: req.URL.Host, Status: resp.StatusCode, Header: resp.Header, Body: answer}, nil
 }

@@ -147,3 +147,20 @@ func TestOperatorTrouble(t *testing.T) {
 		t.Error("Post() for a caller that left = nil, want an error")
 	}
 }
+
+// TestOperatorSend: every status is an answer, with its header and the
+// beginning of its body.
+func TestOperatorSend(t *testing.T) {
+	h := newHost(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		io.WriteString(w, strings.Repeat("a", 5<<10))
+	})
+	a, err := newOperator(t, fetch.OperatorConfig{RootCAs: h.roots}).Send(t.Context(), "https://"+h.addr+"/secret-path", nil, nil)
+	if err != nil || a.Host != h.addr || a.Status != 503 || a.Header.Get("Retry-After") != "7" || len(a.Body) != 4<<10 {
+		t.Errorf("Send() = %s %d %v with %d bytes, %v", a.Host, a.Status, a.Header, len(a.Body), err)
+	}
+	if err := a.Err(); err == nil || strings.Contains(err.Error(), "secret-path") {
+		t.Errorf("Err() = %v, want an error without the path", err)
+	}
+}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/netip"
@@ -18,6 +17,7 @@ import (
 
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
+	"guestlist/broker/export"
 	"guestlist/broker/fetch"
 	"guestlist/server"
 	"guestlist/server/admin"
@@ -55,6 +55,7 @@ type plan struct {
 	insecure  bool
 	help      helpConfig
 	webhooks  []*webhook     // not started; the app completes them
+	exporters []exporterPlan // copies of the decision log
 	trusted   []netip.Prefix // proxies
 }
 
@@ -76,6 +77,7 @@ type app struct {
 	facts   atomic.Pointer[factsInForce]
 
 	factsProblem atomic.Pointer[string] // why the facts file is not in force
+	exporters    []*export.Exporter     // running once export was called
 }
 
 // open assembles an app and activates its policies; a directory that does
@@ -113,7 +115,7 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 		a.store.Close()
 		return nil, err
 	}
-	if err := a.reload(ctx, "start"); err != nil {
+	if err := errors.Join(a.prepareExport(), a.reload(ctx, "start")); err != nil {
 		a.close(ctx)
 		return nil, err
 	}
@@ -176,7 +178,7 @@ func offer(resources []broker.Resource) broker.Offer {
 }
 
 // status is what the admin API says about this process.
-func (a *app) status(context.Context) any {
+func (a *app) status(ctx context.Context) any {
 	out := map[string]any{
 		"issuer": a.plan.issuer, "insecure": a.plan.insecure, "revision": a.broker.Revision(), "policies": a.plan.source,
 		"store": filepath.Base(a.plan.storePath), "admit": !a.plan.admitOff, "advertise": !a.plan.hidden,
@@ -202,27 +204,13 @@ func (a *app) status(context.Context) any {
 	if err := a.batch.Failure(); err != nil {
 		out["log_problem"] = err.Error()
 	}
+	a.exportStatus(ctx, out)
 	for _, w := range a.plan.webhooks {
 		if p := w.problem.Load(); p != nil {
 			out[strings.ReplaceAll(w.name, ":", "_")+"_problem"] = *p
 		}
 	}
 	return out
-}
-
-// export starts an exporter behind the log and returns how to await its end.
-func (a *app) export(ctx context.Context, name string, sink io.Writer) (wait func()) {
-	done := make(chan struct{})
-	e := &decisionlog.Exporter{Name: name, Log: store.Log{Store: a.store}, Sink: sink, Failing: func(err error) {
-		a.log.Error().Str("event", "log.export_failing").Str("exporter", name).Err(err).Send()
-	}}
-	go func() {
-		defer close(done)
-		if err := e.Run(ctx); err != nil {
-			a.log.Error().Str("event", "log.export_failed").Str("exporter", name).Err(err).Send()
-		}
-	}()
-	return func() { <-done }
 }
 
 // notify starts the webhooks and returns how to await their end.

@@ -43,7 +43,7 @@ var (
 		"server/admin", "server/grants", "server/issuers", "server/keys", "server/pages", "server/signin",
 	}, storeDown...)
 	everything = append([]string{
-		"broker/rehearsal", "policies", "policies/authoring", "policies/corpus", "server", "server/servertest", "store/bolt", "store/postgres", "store/storetest",
+		"broker/export", "broker/rehearsal", "policies", "policies/authoring", "policies/corpus", "server", "server/servertest", "store/bolt", "store/postgres", "store/storetest",
 	}, serverDown...)
 )
 
@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"broker/cimd":         {},
 	"broker/fetch":        {"broker/cimd"},
 	"broker/decisionlog":  {},
+	"broker/export":       {"broker/decisionlog", "broker/fetch"},
 	"broker":              {"broker/cimd", "broker/fetch", "broker/decisionlog"},
 	"broker/rehearsal":    {"broker", "broker/cimd", "broker/fetch", "broker/decisionlog"},
 	"policies":            {"broker", "broker/cimd", "broker/decisionlog"},
@@ -94,6 +95,8 @@ var fences = []fence{
 	{module: "github.com/go-jose/go-jose/v3", packages: []string{"server/grants"}},
 	{module: "github.com/go-jose/go-jose/v4", packages: []string{"server/keys", "examples/mcp-server"}, tests: true},
 	{module: "go.etcd.io/bbolt", packages: []string{"store/bolt"}},
+	{module: "go.opentelemetry.io/proto/otlp", packages: []string{"broker/export"}, tests: true},
+	{module: "google.golang.org/protobuf", packages: []string{"broker/export"}, tests: true},
 	{module: "github.com/jackc/pgx/v5", packages: []string{"store/postgres"}},
 	{module: "code.dny.dev/ssrf", packages: []string{"broker/fetch"}},
 	{module: "github.com/gorilla/mux", packages: []string{"server"}},

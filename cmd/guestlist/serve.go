@@ -76,6 +76,9 @@ func serveConfig(ctx context.Context, path string, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
+	if p.exporters, err = exportersOf(cfg, p.fetching.RootCAs, stdout); err != nil {
+		return err
+	}
 	run := running{}
 	if cfg.TLS.CertFile != "" {
 		if run.certificate, err = openCertificate(cfg.TLS.CertFile, cfg.TLS.KeyFile, time.Now, log); err != nil {
@@ -99,17 +102,6 @@ func serveConfig(ctx context.Context, path string, stdout, stderr io.Writer) err
 			return errors.Join(err, public.Close(), a.close(ctx))
 		}
 	}
-	if cfg.DecisionLog.Stdout {
-		run.exports = append(run.exports, sink{"stdout", stdout})
-	}
-	if cfg.DecisionLog.File != "" {
-		f, err := os.OpenFile(cfg.DecisionLog.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return errors.Join(fmt.Errorf("decision_log.file: %w", err), public.Close(), a.close(ctx))
-		}
-		defer f.Close()
-		run.exports = append(run.exports, sink{"file:" + cfg.DecisionLog.File, f})
-	}
 	return run.until(ctx)
 }
 
@@ -122,12 +114,6 @@ func listen(addr string) (net.Listener, error) {
 	return l, err
 }
 
-// sink is where an exporter writes.
-type sink struct {
-	name string
-	w    io.Writer
-}
-
 // running is an app with its listeners, which it owns.
 type running struct {
 	app         *app
@@ -135,7 +121,6 @@ type running struct {
 	socket      net.Listener // nil: no admin API
 	certificate *certificate // nil: no TLS of its own
 	watch       string       // policy directory to watch; empty: none
-	exports     []sink
 }
 
 // until serves until ctx is done or a listener fails, then stops gracefully:
@@ -154,11 +139,7 @@ func (r running) until(ctx context.Context) error {
 		adminServer.ConnContext = admin.ConnContext
 		go func() { failed <- adminServer.Serve(r.socket) }()
 	}
-	var waits []func()
-	for _, s := range r.exports {
-		waits = append(waits, r.app.export(ctx, s.name, s.w))
-	}
-	waits = append(waits, r.app.notify(ctx))
+	waits := []func(){r.app.export(ctx), r.app.notify(ctx)}
 	go r.app.sweep(ctx)
 	look := &looker{store: r.app.store, broker: r.app.broker, every: r.app.plan.look, now: time.Now, log: log}
 	go look.run(ctx)
@@ -247,6 +228,7 @@ func (a *app) reloadOn(ctx context.Context, dir string) {
 				return
 			case <-hup:
 				by = "SIGHUP"
+				a.reopenExports()
 			case <-changed:
 			case <-facts:
 				a.renew(ctx)

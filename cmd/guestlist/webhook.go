@@ -88,7 +88,7 @@ func (w *webhook) begin(ctx context.Context) (uint64, error) {
 	if err != nil || next != 0 {
 		return max(next, 1) - 1, err
 	}
-	at, err := w.sights.last(ctx)
+	at, err := w.log.Last(ctx)
 	if err != nil {
 		return 0, err
 	}

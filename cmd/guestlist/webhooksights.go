@@ -13,15 +13,6 @@ import (
 // sights knows what was seen for the first time.
 type sights struct{ store store.Store }
 
-// last is the place of the newest record, 0 in a log without any.
-func (s sights) last(ctx context.Context) (uint64, error) {
-	newest, err := s.store.Records(ctx, store.RecordQuery{Newest: true, Limit: 1})
-	if err != nil || len(newest) == 0 {
-		return 0, err
-	}
-	return newest[0].Seq, nil
-}
-
 // first says what an admission was the first of: "client" when the log has no
 // admission of the client before it, and "host" when no client of its host was
 // seen since webhooks are told of first sights, and none is stored. The answer

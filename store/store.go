@@ -221,6 +221,11 @@ type RecordQuery struct {
 	RequestID  string    // the request that a person or client was shown; of a summary, the first or the last
 	DecisionID string    // one record
 	ClientID   string    // exact client identifier
+	Host       string    // host of the client identifier, in lower case
+	Domain     string    // registrable domain of the client identifier, in lower case
+	Subject    string    // exact pseudonym of a person
+	Policy     string    // one of the policies that gave the settings or refused
+	Label      string    // one of the policy's tags
 	GrantID    string    // exact grant
 	Event      string    // exact event
 	Outcome    string    // exact outcome
@@ -228,6 +233,7 @@ type RecordQuery struct {
 	Since      time.Time // at or after
 	Until      time.Time // before
 	After      uint64    // sequence numbers behind this one
+	Before     uint64    // sequence numbers before this one; zero: no bound
 	Newest     bool      // newest first; else oldest first
 	Limit      int       // at most this many; zero means 1000
 }

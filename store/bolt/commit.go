@@ -127,7 +127,7 @@ func (s *Store) attempt(batch []*request, answers []error, out []bool) (*txn, er
 		if err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
-		if t, err = begin(tx, &s.pack); err == nil {
+		if t, err = begin(tx, &s.pack, s.tail); err == nil {
 			err = t.applyAll(batch, answers, out)
 		}
 		if err != nil || !t.wrote {
@@ -138,7 +138,10 @@ func (s *Store) attempt(batch []*request, answers []error, out []bool) (*txn, er
 	})
 	var f *fault
 	switch {
-	case err == nil, errors.Is(err, errRerun):
+	case err == nil:
+		s.tail = t.tail
+		return t, nil
+	case errors.Is(err, errRerun):
 		return t, err
 	case errors.As(err, &f):
 		s.broken = fmt.Errorf("%w: commit to %s: %w; nothing is written until a restart", store.ErrUnavailable, s.path, err)

@@ -17,7 +17,7 @@ import (
 // fileVersion is the format of the file as a whole: which buckets there are
 // and what their keys mean. An earlier format is upgraded when a file is
 // opened; an earlier program would not keep up what came later, so it refuses.
-const fileVersion = 5
+const fileVersion = 6
 
 // formatKey is the key of the format row in metaBucket.
 const formatKey = "format"
@@ -69,6 +69,13 @@ func Open(cfg Config) (*Store, error) {
 	}
 	if err := upgrade(cfg.Path, s.db, s.file); err != nil {
 		return nil, fmt.Errorf("%w: open store: %w", store.ErrUnavailable, err)
+	}
+	if err := s.summariseAll(cfg.Summarised); err != nil {
+		var f *fault
+		if errors.As(err, &f) {
+			return nil, fmt.Errorf("%w: open store: %w", store.ErrUnavailable, errors.Join(err, abandon(s.file)))
+		}
+		return nil, fmt.Errorf("%w: open store: %w", store.ErrUnavailable, errors.Join(err, s.db.Close()))
 	}
 	go s.commitLoop()
 	return s, nil

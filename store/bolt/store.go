@@ -33,6 +33,10 @@ type Config struct {
 	// Compacted is told when Open compacted the file, or tried to. Nil means
 	// that nobody is told.
 	Compacted func(Compaction)
+	// Summarised is told how many records of how many are summarised, while
+	// Open does that for a file of an earlier program, which may take a minute
+	// for a million. Nil means that nobody is told.
+	Summarised func(done, all uint64)
 }
 
 // Store keeps the contract of package store in one file.
@@ -52,6 +56,7 @@ type Store struct {
 
 	broken  error  // written by the committer: no further commit is possible
 	pack    packer // the committer's
+	tail    tail   // the committer's
 	decoded decoded
 
 	commits atomic.Uint64

@@ -13,43 +13,46 @@ import (
 type bucket string
 
 const (
-	metaBucket       bucket = "meta"              // rows format, state, probe
-	clientBucket     bucket = "clients"           // client identifier → clientRow
-	clientEndBucket  bucket = "clients_by_end"    // time, client identifier
-	bodyBucket       bucket = "bodies"            // SHA-256 → how many rows refer to it, bytes
-	countBucket      bucket = "client_counts"     // allClients, registrable domain, or "=" and policy → countRow
-	grantBucket      bucket = "grants"            // grant id → store.Grant
-	liveGrantBucket  bucket = "grants_by_client"  // client, incarnation, grant id; grants that have not ended
-	grantListBucket  bucket = "grants_listed"     // member, its value, time, grant id; see listKeys
-	refreshBucket    bucket = "refresh"           // hash → store.Refresh
-	accessBucket     bucket = "access"            // key → store.Access
-	codeBucket       bucket = "codes"             // hash → store.Code
-	sessionBucket    bucket = "sessions"          // hash → store.Session
-	spentBucket      bucket = "spent"             // kind, key → spentRow
-	cursorBucket     bucket = "cursors"           // exporter → cursorRow
-	blockBucket      bucket = "blocks"            // kind, value → broker.Block
-	pinBucket        bucket = "pins"              // client identifier → broker.Pin
-	versionBucket    bucket = "versions"          // client identifier, time, number → versionRow
-	keptBucket       bucket = "versions_kept"     // client identifier → keptRow
-	seenBucket       bucket = "first_seen"        // hash of a host, or of the identifier of a client that ended → seenMark
-	hitsBucket       bucket = "policy_hits"       // policy → store.Hits
-	expiryBucket     bucket = "expiry"            // time, kind, key of the row to sweep
-	recordBucket     bucket = "records"           // sequence number → sealed record
-	byRequestBucket  bucket = "records_request"   // request id, sequence number
-	byDecisionBucket bucket = "records_decision"  // decision id, sequence number
-	byClientBucket   bucket = "records_client_id" // client identifier, sequence number
-	byGrantBucket    bucket = "records_grant"     // grant id, sequence number
+	metaBucket       bucket = "meta"             // rows format, state, probe
+	clientBucket     bucket = "clients"          // client identifier → clientRow
+	clientEndBucket  bucket = "clients_by_end"   // time, client identifier
+	bodyBucket       bucket = "bodies"           // SHA-256 → how many rows refer to it, bytes
+	countBucket      bucket = "client_counts"    // allClients, registrable domain, or "=" and policy → countRow
+	grantBucket      bucket = "grants"           // grant id → store.Grant
+	liveGrantBucket  bucket = "grants_by_client" // client, incarnation, grant id; grants that have not ended
+	grantListBucket  bucket = "grants_listed"    // member, its value, time, grant id; see listKeys
+	refreshBucket    bucket = "refresh"          // hash → store.Refresh
+	accessBucket     bucket = "access"           // key → store.Access
+	codeBucket       bucket = "codes"            // hash → store.Code
+	sessionBucket    bucket = "sessions"         // hash → store.Session
+	spentBucket      bucket = "spent"            // kind, key → spentRow
+	cursorBucket     bucket = "cursors"          // exporter → cursorRow
+	blockBucket      bucket = "blocks"           // kind, value → broker.Block
+	pinBucket        bucket = "pins"             // client identifier → broker.Pin
+	versionBucket    bucket = "versions"         // client identifier, time, number → versionRow
+	keptBucket       bucket = "versions_kept"    // client identifier → keptRow
+	seenBucket       bucket = "first_seen"       // hash of a host, or of the identifier of a client that ended → seenMark
+	hitsBucket       bucket = "policy_hits"      // policy → store.Hits
+	expiryBucket     bucket = "expiry"           // time, kind, key of the row to sweep
+	recordBucket     bucket = "records"          // sequence number → sealed record
+	byRequestBucket  bucket = "records_request"  // request id, sequence number
+	byDecisionBucket bucket = "records_decision" // decision id, sequence number
+	summaryBucket    bucket = "records_summary"  // number of a block of records → what they can be found by
 )
 
 // buckets lists what a complete file holds.
 func buckets() []bucket {
 	return []bucket{
 		metaBucket, clientBucket, grantBucket, liveGrantBucket, codeBucket, sessionBucket, spentBucket,
-		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, byClientBucket, byGrantBucket,
+		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, summaryBucket,
 		refreshBucket, accessBucket, grantListBucket, countBucket, blockBucket, pinBucket, versionBucket,
 		clientEndBucket, bodyBucket, keptBucket, seenBucket, hitsBucket,
 	}
 }
+
+// formerBuckets are those of earlier formats: indexes of records by client
+// and by grant, which summaries replace.
+func formerBuckets() []bucket { return []bucket{"records_client_id", "records_grant"} }
 
 // stateKey is the key of the state row in metaBucket.
 const stateKey = "state"
@@ -121,12 +124,13 @@ type txn struct {
 	wrote    bool // something is to be committed
 	appended bool // a record among it
 	pack     *packer
+	tail     tail
 	hits     map[string]store.Hits // of the records in it, by policy; not stored yet
 }
 
 // begin reads the state that a batch starts from.
-func begin(tx *bbolt.Tx, pack *packer) (*txn, error) {
-	t := &txn{view: viewOf(tx), pack: pack}
+func begin(tx *bbolt.Tx, pack *packer, end tail) (*txn, error) {
+	t := &txn{view: viewOf(tx), pack: pack, tail: end}
 	var err error
 	t.st, err = t.state()
 	return t, err
@@ -151,7 +155,7 @@ func (t *txn) put(b bucket, key []byte, payload ...[]byte) error {
 		return err
 	}
 	t.wrote = true
-	if b == recordBucket {
+	if b == recordBucket || b == summaryBucket {
 		bk.FillPercent = 1 // keys only grow: half a page would stay empty for ever
 	}
 	if err := bk.Put(key, seal(b, key, payload...)); err != nil {

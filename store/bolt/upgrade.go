@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"guestlist/broker"
 	"guestlist/store"
@@ -17,12 +18,13 @@ import (
 // required lists the buckets without which a file of that format is damaged.
 // Format 1 had neither tokens nor the list of grants, format 2 no counts of
 // clients, format 3 no blocks, pins and versions, and each client's document
-// in its row, format 4 no marks of when hosts were first seen. The list and the
-// counts can be built from the rows and the records at any time.
+// in its row, format 4 no marks of when hosts were first seen, format 5 no
+// summaries of records. The list, the counts and the summaries can be built from
+// the rows and the records at any time.
 func required(version int) []bucket {
 	since4 := []bucket{blockBucket, pinBucket, versionBucket, keptBucket, clientEndBucket, bodyBucket}
 	return slices.DeleteFunc(buckets(), func(b bucket) bool {
-		return b == grantListBucket || b == countBucket || b == hitsBucket || version < 2 && (b == refreshBucket || b == accessBucket) ||
+		return b == grantListBucket || b == countBucket || b == hitsBucket || b == summaryBucket || version < 2 && (b == refreshBucket || b == accessBucket) ||
 			version < 4 && slices.Contains(since4, b) || version < 5 && b == seenBucket
 	})
 }
@@ -55,7 +57,7 @@ func upgrade(path string, db *bbolt.DB, file *os.File) error {
 // outdated reports whether there is something to upgrade.
 func outdated(v view) (bool, error) {
 	f, _, err := load[format](v, metaBucket, []byte(formatKey))
-	return f.Format < fileVersion || slices.ContainsFunc([]bucket{grantListBucket, countBucket, hitsBucket}, func(b bucket) bool {
+	return f.Format < fileVersion || slices.ContainsFunc([]bucket{grantListBucket, countBucket, hitsBucket, summaryBucket}, func(b bucket) bool {
 		return v.tx.Bucket([]byte(b)) == nil
 	}), err
 }
@@ -69,17 +71,27 @@ func renew(tx *bbolt.Tx) error {
 			return err
 		}
 	}
+	for _, b := range formerBuckets() {
+		if err := tx.DeleteBucket([]byte(b)); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+			return err
+		}
+	}
+	f, _, err := load[format](t.view, metaBucket, []byte(formatKey))
+	if err != nil {
+		return err
+	}
 	if err := t.listGrants(); err != nil {
 		return err
 	}
-	if err := t.readRecords(!counted); err != nil {
-		return err
+	if f.Format < 2 || !counted {
+		if err := t.readRecords(!counted); err != nil {
+			return err
+		}
 	}
 	if err := errors.Join(t.countClients(), t.sightAll(), t.saveHits()); err != nil {
 		return err
 	}
-	f, _, err := load[format](t.view, metaBucket, []byte(formatKey))
-	if err == nil && f.Format < 4 {
+	if f.Format < 4 {
 		err = t.moveDocuments()
 	}
 	if err != nil {
@@ -148,10 +160,10 @@ func (t *txn) readRecords(hits bool) error {
 				return err
 			}
 		}
-		h, err := headerOf(s)
+		r, err := factsOf(s)
 		if err != nil {
 			return err
 		}
-		return t.indexRecord(byRequestBucket, h.LastRequestID, s.Seq)
+		return t.indexRecord(byRequestBucket, r.LastRequestID, s.Seq)
 	})
 }

@@ -164,6 +164,17 @@ func TestUpgrade(t *testing.T) {
 				return errors.Join(tx.DeleteBucket([]byte("first_seen")), tx.DeleteBucket([]byte("policy_hits")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
 			})
 		},
+		"without summaries, with indexes that they replace (format 5)": func(t *testing.T, path string) {
+			raw, err := json.Marshal(map[string]any{"format": 5, "created": at})
+			if err != nil {
+				t.Fatal(err)
+			}
+			edit(t, path, func(tx *bbolt.Tx) error {
+				_, err := tx.CreateBucket([]byte("records_client_id"))
+				_, err2 := tx.CreateBucket([]byte("records_grant"))
+				return errors.Join(err, err2, tx.DeleteBucket([]byte("records_summary")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
+			})
+		},
 		"without hits of policies": func(t *testing.T, path string) {
 			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("policy_hits")) })
 		},
@@ -200,8 +211,8 @@ func TestUpgrade(t *testing.T) {
 			if err := errors.Join(s.Commit(t.Context(), u), s.Close()); err != nil {
 				t.Fatal(err)
 			}
-			if n := formatOf(t, path); n != 5 {
-				t.Errorf("format after opening = %d, want 5", n)
+			if n := formatOf(t, path); n != 6 {
+				t.Errorf("format after opening = %d, want 6", n)
 			}
 			before := read(t, path)
 			s = open(t, path)

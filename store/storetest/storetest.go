@@ -96,6 +96,7 @@ func suite() []conformance {
 		{"units: closed store", closed},
 		{"records: sequence without gaps", recordSeq},
 		{"records: queries", recordQueries},
+		{"records: every filter and their combinations (G-04)", recordFilters},
 		{"records: long scans", recordScan},
 		{"records: changed", recordChanged},
 		{"records: count the hits of policies (PF-08)", policyHits},

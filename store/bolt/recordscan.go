@@ -1,0 +1,211 @@
+package bolt
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"math"
+
+	"go.etcd.io/bbolt"
+
+	"guestlist/broker/decisionlog"
+	"guestlist/store"
+)
+
+// How many records, and how many summaries, one view looks at, so that a query
+// over a large log never holds a reader open for long.
+const (
+	scanStep  = 500
+	blockStep = 4000
+)
+
+// scan walks the records of one query over several views.
+type scan struct {
+	q      store.RecordQuery
+	terms  []uint32 // that a record must have
+	bucket bucket   // index; empty: the summaries
+	prefix []byte   // of the index, in front of the sequence number
+	pos    uint64   // sequence number that was looked at last
+	limit  int
+	list   []decisionlog.Sealed
+	done   bool
+}
+
+// Records lists sealed decision records. It uses an index when the query
+// names a decision or a request, else the summaries of blocks of records.
+func (s *Store) Records(ctx context.Context, q store.RecordQuery) ([]decisionlog.Sealed, error) {
+	sc := &scan{q: q, pos: q.After, limit: q.Limit}
+	if sc.limit <= 0 {
+		sc.limit = defaultLimit
+	}
+	if sc.q.Before == 0 {
+		sc.q.Before = math.MaxUint64
+	}
+	if q.Newest {
+		sc.pos = sc.q.Before
+	}
+	for _, t := range q.Terms() {
+		sc.terms = append(sc.terms, termKey(t))
+	}
+	step := sc.stepBlocks
+	if value := cmp.Or(q.DecisionID, q.RequestID); value != "" {
+		sc.bucket, sc.prefix, step = byDecisionBucket, lengthPrefixed(value), sc.stepIndex
+		if q.DecisionID == "" {
+			sc.bucket = byRequestBucket
+		}
+	}
+	for !sc.done {
+		if err := s.read(ctx, step); err != nil {
+			return nil, err
+		}
+	}
+	return sc.list, nil
+}
+
+// beyond reports whether a record is outside of the range.
+func (sc *scan) beyond(seq uint64) bool { return seq <= sc.q.After || seq >= sc.q.Before }
+
+// stepIndex looks at up to scanStep records of an index.
+func (sc *scan) stepIndex(v view) error {
+	bk, err := v.bucket(sc.bucket)
+	if err != nil {
+		return err
+	}
+	cur := bk.Cursor()
+	key, value := sc.first(cur)
+	for range scanStep {
+		if len(key) != len(sc.prefix)+8 || !bytes.HasPrefix(key, sc.prefix) {
+			sc.done = true
+			return nil
+		}
+		seq := binary.BigEndian.Uint64(key[len(sc.prefix):])
+		if sc.beyond(seq) {
+			sc.done = true
+			return nil
+		}
+		if _, err := unseal(sc.bucket, key, value); err != nil {
+			return err
+		}
+		if err := sc.take(v, seq); err != nil || sc.done {
+			return err
+		}
+		if sc.q.Newest {
+			key, value = cur.Prev()
+		} else {
+			key, value = cur.Next()
+		}
+	}
+	return nil
+}
+
+// first moves to the record next to pos.
+func (sc *scan) first(cur *bbolt.Cursor) (key, value []byte) {
+	at := append(bytes.Clone(sc.prefix), seqKey(sc.pos)...)
+	key, value = cur.Seek(at)
+	switch {
+	case sc.q.Newest && key == nil:
+		return cur.Last()
+	case sc.q.Newest:
+		return cur.Prev()
+	case bytes.Equal(key, at):
+		return cur.Next()
+	}
+	return key, value
+}
+
+// stepBlocks looks at up to scanStep records that a summary does not rule out.
+func (sc *scan) stepBlocks(v view) error {
+	st, err := v.state()
+	if err != nil {
+		return err
+	}
+	looked := 0
+	for range blockStep {
+		from, to := sc.pos+1, st.Seq // of the next block, as far as it is in range
+		if sc.q.Newest {
+			from, to = 1, min(sc.pos-1, st.Seq)
+		}
+		from, to = max(from, sc.q.After+1), min(to, sc.q.Before-1)
+		if from > to {
+			sc.done = true
+			return nil
+		}
+		if start := from - (from-1)%blockLen; sc.q.Newest {
+			from = max(from, to-(to-1)%blockLen)
+		} else {
+			to = min(to, start+blockLen-1)
+		}
+		n, err := sc.block(v, from, to, scanStep-looked)
+		if looked += n; err != nil || sc.done || looked >= scanStep {
+			return err
+		}
+	}
+	return nil
+}
+
+// block looks at up to most records from one sequence number to another one of
+// the same block, and returns at how many.
+func (sc *scan) block(v view, from, to uint64, most int) (looked int, err error) {
+	among, err := sc.candidates(v, (from-1)/blockLen)
+	if err != nil {
+		return 0, err
+	}
+	seq, by := from, uint64(1)
+	if sc.q.Newest {
+		seq, by = to, math.MaxUint64 // one less
+	}
+	for ; from <= seq && seq <= to; seq += by {
+		if among.has(seq) {
+			if looked == most {
+				return looked, nil
+			}
+			looked++
+			if err := sc.take(v, seq); err != nil || sc.done {
+				return looked, err
+			}
+		}
+		sc.pos = seq
+	}
+	return looked, nil
+}
+
+// candidates are the records of a block that its summary does not rule out;
+// all, where it has none.
+func (sc *scan) candidates(v view, block uint64) (postings, error) {
+	raw, err := v.get(summaryBucket, seqKey(block))
+	if err != nil {
+		return postings{}, err
+	}
+	if raw == nil {
+		return everyPosting, nil
+	}
+	sum, ok := readSummary(raw)
+	if !ok {
+		return postings{}, damaged(summaryBucket, seqKey(block), "the summary is cut short")
+	}
+	if !sc.q.Since.IsZero() && sc.q.Since.Unix() > sum.last || !sc.q.Until.IsZero() && sc.q.Until.Unix() < sum.first {
+		return postings{}, nil
+	}
+	among := everyPosting
+	for _, term := range sc.terms {
+		among = among.and(sum.find(term))
+	}
+	return among, nil
+}
+
+// take keeps the record when it fits.
+func (sc *scan) take(v view, seq uint64) error {
+	sc.pos = seq
+	s, err := v.record(seq)
+	if err != nil {
+		return err
+	}
+	r, err := factsOf(s)
+	if err != nil || !sc.q.Fits(r) {
+		return err
+	}
+	sc.list = append(sc.list, s)
+	sc.done = len(sc.list) == sc.limit
+	return nil
+}

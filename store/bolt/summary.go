@@ -1,0 +1,183 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"slices"
+	"sort"
+
+	"guestlist/store"
+)
+
+// A summary says what the records of one block can be found by, so that a
+// query reads few of them. It takes a few bytes a record where an index over
+// every member would take dozens for each.
+
+// blockLen is how many records a block has: those from 1 to 256 are block 0.
+const blockLen = 256
+
+// postings are records of a block, one bit each.
+type postings [blockLen / 64]uint64
+
+// everyPosting are all records of a block.
+var everyPosting = postings{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
+
+func (p *postings) add(i byte) { p[i/64] |= 1 << (i % 64) }
+
+func (p postings) has(seq uint64) bool {
+	i := byte(seq - 1)
+	return p[i/64]>>(i%64)&1 == 1
+}
+
+func (p postings) and(q postings) postings {
+	for i := range p {
+		p[i] &= q[i]
+	}
+	return p
+}
+
+// termLen is the length of a stored term: 4 bits for the member, 20 for a hash
+// of the value. Members do not share hashes, so that no host that a stranger
+// chooses is taken for an event.
+const termLen = 3
+
+// termKey is a term as it is stored.
+func termKey(t store.Term) uint32 {
+	return uint32(t.Member)<<20 | crc32.ChecksumIEEE([]byte(t.Value))>>12
+}
+
+// A term's code is how many bytes of postings it has: one for each record, but
+// for two of them.
+const (
+	codeAll  = 0            // every record of the block
+	codeBits = blockLen / 8 // a bit for each record
+)
+
+// entry is what a summary says of one record.
+type entry struct {
+	at    int64 // Unix time
+	terms []uint32
+}
+
+// writeSummary encodes the summary of a whole block: the span of times, the
+// number of terms, the terms in order, their codes, their postings.
+func writeSummary(entries []entry) []byte {
+	first, last := entries[0].at, entries[0].at
+	lists := map[uint32][]byte{}
+	for i, e := range entries {
+		first, last = min(first, e.at), max(last, e.at)
+		for _, t := range e.terms {
+			if l := lists[t]; len(l) == 0 || l[len(l)-1] != byte(i) {
+				lists[t] = append(l, byte(i))
+			}
+		}
+	}
+	terms := make([]uint32, 0, len(lists))
+	for t := range lists {
+		terms = append(terms, t)
+	}
+	slices.Sort(terms)
+	out := binary.AppendVarint(nil, first)
+	out = binary.AppendVarint(out, last)
+	out = binary.AppendUvarint(out, uint64(len(terms)))
+	for _, t := range terms {
+		out = append(out, byte(t>>16), byte(t>>8), byte(t))
+	}
+	for _, t := range terms {
+		out = append(out, codeOf(lists[t]))
+	}
+	for _, t := range terms {
+		out = appendPostings(out, lists[t])
+	}
+	return out
+}
+
+func codeOf(list []byte) byte {
+	switch n := len(list); {
+	case n == blockLen:
+		return codeAll
+	case n < codeBits:
+		return byte(n)
+	}
+	return codeBits
+}
+
+func appendPostings(out, list []byte) []byte {
+	switch codeOf(list) {
+	case codeAll:
+		return out
+	case codeBits:
+		var p postings
+		for _, i := range list {
+			p.add(i)
+		}
+		for _, word := range p {
+			out = binary.BigEndian.AppendUint64(out, word)
+		}
+		return out
+	}
+	return append(out, list...)
+}
+
+// summary reads an encoded one, which it points into.
+type summary struct {
+	first, last         int64 // Unix times
+	terms, codes, lists []byte
+}
+
+// readSummary reports false for what writeSummary did not write.
+func readSummary(raw []byte) (s summary, ok bool) {
+	var used int
+	for _, to := range []*int64{&s.first, &s.last} {
+		if *to, used = binary.Varint(raw); used <= 0 {
+			return s, false
+		}
+		raw = raw[used:]
+	}
+	n, used := binary.Uvarint(raw)
+	if used <= 0 || n > uint64(len(raw)) || uint64(len(raw)-used) < n*(termLen+1) {
+		return s, false
+	}
+	raw = raw[used:]
+	s.terms, s.codes, s.lists = raw[:n*termLen], raw[n*termLen:n*(termLen+1)], raw[n*(termLen+1):]
+	length := 0
+	for _, code := range s.codes {
+		if code > codeBits {
+			return s, false
+		}
+		length += int(code)
+	}
+	return s, length == len(s.lists)
+}
+
+// find returns the records that have a term.
+func (s summary) find(term uint32) (p postings) {
+	n := len(s.codes)
+	at := func(i int) uint32 {
+		t := s.terms[i*termLen:]
+		return uint32(t[0])<<16 | uint32(t[1])<<8 | uint32(t[2])
+	}
+	i := sort.Search(n, func(i int) bool { return at(i) >= term })
+	if i == n || at(i) != term {
+		return p
+	}
+	from := 0
+	for _, code := range s.codes[:i] {
+		from += int(code)
+	}
+	code := s.codes[i]
+	list := s.lists[from : from+int(code)]
+	switch code {
+	case codeAll:
+		return everyPosting
+	case codeBits:
+		for w := range p {
+			p[w] = binary.BigEndian.Uint64(list[8*w:])
+		}
+		return p
+	}
+	for _, i := range list {
+		p.add(i)
+	}
+	return p
+}

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"slices"
+
+	"guestlist/broker/cimd"
+	"guestlist/broker/decisionlog"
+)
+
+// Member is one thing that records can be found by. Stores keep its number.
+type Member uint8
+
+// The members, from 1.
+const (
+	MemberClient  Member = iota + 1 // client identifier
+	MemberHost                      // host of the client identifier
+	MemberDomain                    // registrable domain of the host, by the suffixes known when the record was written
+	MemberSubject                   // pseudonym of the person
+	MemberPolicy                    // a policy that gave the settings or refused
+	MemberReason
+	MemberEvent
+	MemberOutcome
+	MemberGrant
+	MemberLabel // one of the policy's tags
+)
+
+// Term is one value that a record can be found by.
+type Term struct {
+	Member Member // which of its members
+	Value  string // what it has there, not empty
+}
+
+// TermsOf returns what r can be found by, each once, beside its time and the
+// ids of its request and its decision. All of it is in the header of a record.
+func TermsOf(r decisionlog.Record) []Term {
+	terms := make([]Term, 0, 12)
+	add := func(m Member, value string) {
+		if t := (Term{m, value}); value != "" && !slices.Contains(terms, t) {
+			terms = append(terms, t)
+		}
+	}
+	add(MemberClient, r.ClientID)
+	if id, err := cimd.Parse(r.ClientID); err == nil {
+		add(MemberHost, id.Host)
+		add(MemberDomain, id.RegistrableDomain())
+	}
+	add(MemberSubject, r.Subject)
+	add(MemberReason, r.Reason)
+	add(MemberEvent, r.Event)
+	add(MemberOutcome, r.Outcome)
+	add(MemberGrant, r.GrantID)
+	for _, p := range r.Policy {
+		add(MemberPolicy, p)
+	}
+	for _, p := range r.Phases {
+		for _, d := range p.Denials {
+			add(MemberPolicy, d.Policy)
+		}
+	}
+	for label := range r.Labels {
+		add(MemberLabel, label)
+	}
+	return terms
+}
+
+// Terms returns what a record must have to fit q, beside what [TermsOf] leaves
+// out.
+func (q RecordQuery) Terms() []Term {
+	all := []Term{
+		{MemberClient, q.ClientID}, {MemberHost, q.Host}, {MemberDomain, q.Domain}, {MemberSubject, q.Subject}, {MemberPolicy, q.Policy},
+		{MemberReason, q.Reason}, {MemberEvent, q.Event}, {MemberOutcome, q.Outcome}, {MemberGrant, q.GrantID}, {MemberLabel, q.Label},
+	}
+	return slices.DeleteFunc(all, func(t Term) bool { return t.Value == "" })
+}
+
+// Fits reports whether a record has all that q asks for. It does not look at
+// sequence numbers.
+func (q RecordQuery) Fits(r decisionlog.Record) bool {
+	switch {
+	case q.RequestID != "" && q.RequestID != r.RequestID && q.RequestID != r.LastRequestID,
+		q.DecisionID != "" && q.DecisionID != r.DecisionID,
+		!q.Since.IsZero() && r.Timestamp.Before(q.Since),
+		!q.Until.IsZero() && !r.Timestamp.Before(q.Until):
+		return false
+	}
+	wanted := q.Terms()
+	if len(wanted) == 0 {
+		return true
+	}
+	has := TermsOf(r)
+	return !slices.ContainsFunc(wanted, func(t Term) bool { return !slices.Contains(has, t) })
+}

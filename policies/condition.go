@@ -77,7 +77,12 @@ func writtenExpr(e *ast.Expr) string {
 		return s
 	}
 	if e.Location != nil && len(e.Location.Text) > 0 {
-		return spaces.ReplaceAllString(string(e.Location.Text), " ")
+		// What is negated twice is left without a not, at the place of one.
+		text := strings.TrimPrefix(spaces.ReplaceAllString(string(e.Location.Text), " "), "not ")
+		if e.Negated {
+			return "not " + text
+		}
+		return text
 	}
 	return generated.ReplaceAllString(e.String(), "_")
 }

@@ -35,7 +35,8 @@ func (s *subject) registrations() []string {
 type contender struct {
 	*policy
 	entries []*entry // that overlap; none for admission.anyone
-	covers  bool     // it matches all of them
+	covers  bool     // it matches all of them, and no row's end changes that
+	partial bool     // entries are not all that overlap
 }
 
 // row is what input.row is for the contender; known is false where it is one of
@@ -44,7 +45,7 @@ func (r *contender) row() (row *row, known bool) {
 	if r.list == "" {
 		return nil, true
 	}
-	if len(r.entries) == 1 {
+	if len(r.entries) == 1 && !r.partial {
 		return r.entries[0].row, true
 	}
 	return nil, false
@@ -69,7 +70,7 @@ func (a *asking) survey(s *subject) {
 			order = append(order, r)
 		}
 		r.entries = append(r.entries, e)
-		r.covers = r.covers || s.where != nil && (s.id != nil || e.pattern.covers(s.where))
+		r.covers = r.covers || e.lasting(s)
 	}
 	slices.SortFunc(order, func(x, y *contender) int { return strings.Compare(x.name, y.name) })
 	if anyone := a.set.anyone; anyone != nil && s.policy != anyone {
@@ -79,10 +80,17 @@ func (a *asking) survey(s *subject) {
 		own := s.registrations()
 		shared := slices.ContainsFunc(own, func(v string) bool { return slices.Contains(r.registrations, v) })
 		r.covers = r.covers && !slices.ContainsFunc(own, func(v string) bool { return !slices.Contains(r.registrations, v) })
+		r.partial = s.open
 		if shared && r.mode != modeShadow {
 			s.rivals = append(s.rivals, r)
 		}
 	}
+}
+
+// lasting reports whether e matches every identifier of the subject, also when
+// the rows with an end are over: what they deny is then denied no more.
+func (e *entry) lasting(s *subject) bool {
+	return s.where != nil && (s.id != nil || e.pattern.covers(s.where)) && (e.row == nil || e.row.written == "")
 }
 
 // around are the entries that overlap with the subject.
@@ -129,7 +137,7 @@ func (a *asking) outranked(s *subject, out *outcome) (refused *Condition) {
 				n = 1
 			}
 			wins, ties = wins+one(n > 0), ties+one(n == 0)
-			all = all || n > 0 && r.covers && (s.id != nil || s.where != nil && e.pattern.covers(s.where))
+			all = all || n > 0 && r.covers && e.lasting(s)
 		}
 		if r.kind == kindAnyone {
 			continue

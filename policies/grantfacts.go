@@ -6,6 +6,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"guestlist/broker"
 	"guestlist/broker/cimd"
 )
 
@@ -45,16 +46,42 @@ func factsOf(q *WhoCanQuery, t *terms, unsure []string, where *pattern) grantFac
 	}
 	f["auth_methods"] = methods
 	if t.Audiences == nil {
-		f["resources"].least = q.Resources
+		f["resources"].least = q.spelt()
 		return grantFacts{f, where}
 	}
 	f["resources"].most = sure("audiences", t.Audiences)
-	for _, r := range q.Resources {
+	for _, r := range q.spelt() {
 		if slices.Contains(t.Audiences, r) {
 			f["resources"].least = append(f["resources"].least, r)
 		}
 	}
 	return grantFacts{f, where}
+}
+
+// spelt are the resources of the question as the server spells them, which is
+// how input.effective has them.
+func (q *WhoCanQuery) spelt() []string {
+	if q.Offered == nil {
+		return q.Resources
+	}
+	var out []string
+	for _, id := range q.Resources {
+		for _, r := range q.Offered {
+			if broker.SameResource(r.ID, id) {
+				out = append(out, r.ID)
+			}
+		}
+	}
+	return out
+}
+
+// unbounded is f without what the lists hold at most.
+func (f grantFacts) unbounded() grantFacts {
+	out := grantFacts{map[string]*bounds{}, f.where}
+	for name, b := range f.lists {
+		out.lists[name] = &bounds{least: b.least}
+	}
+	return out
 }
 
 // truth of an expression: unknown is the zero value.

@@ -142,8 +142,9 @@ func (a *asking) offers(s *subject) []offer {
 		}
 	}
 	if len(out) == maxWays {
-		out[maxWays-1].doubt("its settings can be more than was looked at")
-		out[maxWays-1].conds = nil
+		last := &out[maxWays-1] // it stands for all that were left out
+		last.doubt("its settings can be more than was looked at")
+		last.conds, last.facts = nil, last.facts.unbounded()
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 
 	"guestlist/policies"
@@ -24,8 +25,10 @@ const (
 var errUnsettled = errors.New("the directory changes all the time. Remedy: write elsewhere and rename, or reload once it is done")
 
 // treeState tells two moments of a tree apart by what the file system says of
-// its files: name, size, mode and time of the last change. Names that begin
-// with a dot are left out, as when policies are read.
+// its files: name, which file it is, size, mode and time of the last change.
+// Times and sizes alone do not tell two images or checkouts apart whose times
+// are all the same. Names that begin with a dot are left out, as when policies
+// are read.
 func treeState(root fs.FS) string {
 	var b strings.Builder
 	if root == nil {
@@ -47,7 +50,11 @@ func treeState(root fs.FS) string {
 			fmt.Fprintf(&b, "%q %v\n", name, err)
 			return nil
 		}
-		fmt.Fprintf(&b, "%q %d %v %d\n", name, info.Size(), info.Mode(), info.ModTime().UnixNano())
+		fmt.Fprintf(&b, "%q %d %v %d", name, info.Size(), info.Mode(), info.ModTime().UnixNano())
+		if file, ok := info.Sys().(*syscall.Stat_t); ok {
+			fmt.Fprintf(&b, " %d %d", file.Dev, file.Ino)
+		}
+		b.WriteString("\n")
 		return nil
 	})
 	return b.String()

@@ -113,6 +113,22 @@ func TestWatchedDirectory(t *testing.T) {
 	}
 }
 
+// Checkouts and images whose files all have one time, and the same sizes, are
+// told apart: else a swap is not noticed, or two of them are read as one.
+func TestTreesOfOneTimeAreToldApart(t *testing.T) {
+	at := time.Unix(1, 0)
+	var states []string
+	for _, body := range []string{"package a", "package b"} {
+		dir := t.TempDir()
+		name := filepath.Join(dir, "a.rego")
+		check(t, os.WriteFile(name, []byte(body), 0o600), os.Chtimes(name, at, at), os.Chtimes(dir, at, at))
+		states = append(states, treeState(os.DirFS(dir)), treeState(os.DirFS(dir)))
+	}
+	if states[0] != states[1] || states[0] == states[2] {
+		t.Errorf("treeState = %q, want the first two the same and the third another", states)
+	}
+}
+
 // check ends the test at an error.
 func check(t *testing.T, errs ...error) {
 	t.Helper()

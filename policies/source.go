@@ -86,6 +86,9 @@ func (s *source) read(root fs.FS, name string, out *report) {
 		return
 	}
 	var body []byte
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is not a regular file, nor a link to one") // a pipe would block, a device never end
+	}
 	if err == nil && info.Size() > maxFile {
 		err = fmt.Errorf("the file is larger than %d bytes", maxFile)
 	}

@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
+	"time"
 
 	"guestlist/policies"
 )
@@ -40,5 +42,33 @@ func TestLinksOfAPolicyRoot(t *testing.T) {
 				t.Errorf("Load = %v, findings %v, want fault %q of %s", err, findings, test.fault, test.link)
 			}
 		})
+	}
+}
+
+// What is no file would keep a load, or the memory of the server, for ever.
+func TestOnlyRegularFilesAreRead(t *testing.T) {
+	for name, put := range map[string]func(file string) error{
+		"a link to a device": func(file string) error { return os.Symlink("/dev/zero", file) },
+		"a pipe":             func(file string) error { return syscall.Mkfifo(file, 0o600) },
+	} {
+		for _, file := range []string{"p.rego", "data.json", policies.FactsFile} {
+			root := t.TempDir()
+			if err := put(filepath.Join(root, file)); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan bool, 1)
+			go func() {
+				_, findings, err := policies.Load(context.Background(), policies.Config{FS: os.DirFS(root)})
+				done <- err != nil && slices.ContainsFunc(findings, func(f policies.Finding) bool { return f.Code == "unreadable" && f.File == file })
+			}()
+			select {
+			case refused := <-done:
+				if !refused {
+					t.Errorf("%s called %s: Load did not find it unreadable", name, file)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatalf("%s called %s: Load has not returned", name, file)
+			}
+		}
 	}
 }

@@ -96,8 +96,8 @@ func (f testFlags) trial(c *cobra.Command, dir string) (*tried, error) {
 	if err != nil {
 		return nil, err
 	}
-	golden, err := os.ReadFile(filepath.Join(dir, corpus.GoldenFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	golden, err := readGolden(filepath.Join(dir, corpus.GoldenFile))
+	if err != nil {
 		return nil, err
 	}
 	ground, err := f.ground(golden)
@@ -127,6 +127,23 @@ func (f testFlags) trial(c *cobra.Command, dir string) (*tried, error) {
 		return nil, err
 	}
 	return t, t.compare(golden, corpus.Golden(ground.Assumptions, t.decisions), f.update)
+}
+
+// readGolden reads the committed decisions, nil where there are none. A link is
+// refused: whoever proposes a change of policies could have --update write into
+// another file.
+func readGolden(name string) ([]byte, error) {
+	info, err := os.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file. Remedy: put the file itself there", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(name)
 }
 
 // ground is what imagined requests rest on beside the directory.

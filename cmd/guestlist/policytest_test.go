@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -216,5 +218,21 @@ func TestShippedGuestListsDecideAsCommitted(t *testing.T) {
 				t.Errorf("policy test %s: exit %d\n%s%s", dir, code, stdout, stderr)
 			}
 		}
+	}
+}
+
+// A proposed change must not have --update write elsewhere.
+func TestPolicyTestWritesThroughNoLink(t *testing.T) {
+	dir := guestTree(t, nil)
+	outside := filepath.Join(t.TempDir(), "precious")
+	check(t, os.WriteFile(outside, []byte("precious"), 0o600))
+	golden := filepath.Join(dir, "decisions.golden")
+	if err := os.Remove(golden); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	check(t, os.Symlink(outside, golden))
+	out, errs, code := output(t, "policy", "test", dir, "--update")
+	if got := readTestFile(t, outside); code != exitError || got != "precious" {
+		t.Errorf("policy test --update = %d, %.200q, %.200q, and what the link leads to is %.40q; want %d, untouched", code, out, errs, got, exitError)
 	}
 }

@@ -72,7 +72,11 @@ func explainAST(e *ast.Error) (code, remedy string) {
 		if knownBuiltins()[m[1]] {
 			return "builtin_not_allowed", "policies are pure: " + m[1] + " reads clock, host, network or chance, or cannot be bounded"
 		}
-		return "function_undefined", didYouMean(m[1], allowedNames())
+		remedy := didYouMean(m[1], allowedNames())
+		if strings.HasPrefix(m[1], "data.") {
+			remedy = "see whether the import is spelt as the package, and whether the package has that function"
+		}
+		return "function_undefined", remedy
 	}
 	if strings.HasPrefix(e.Message, "undefined ref: input") {
 		return "input_unknown", inputRemedy(e)
@@ -80,7 +84,15 @@ func explainAST(e *ast.Error) (code, remedy string) {
 	if strings.HasPrefix(e.Message, "undefined ref:") {
 		return "ref_undefined", inputRemedy(e)
 	}
-	return e.Code, ""
+	return e.Code, parseRemedies[e.Message]
+}
+
+// parseRemedies are for what the parser says without a remedy.
+var parseRemedies = map[string]string{
+	"empty module":                                         "delete the file, or begin it with a package",
+	"illegal utf-8 character":                              "save the file as UTF-8",
+	"`if` keyword is required before rule body":            `policies are Rego v1: write NAME contains X if { … }, or NAME := X if { … }`,
+	"`contains` keyword is required for partial set rules": `policies are Rego v1: write NAME contains X if { … }`,
 }
 
 // inputRemedy names the members that the schema has where the reference went

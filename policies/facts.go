@@ -164,7 +164,7 @@ func (f factsSchema) complete(values map[string]any) (map[string]any, error) {
 // unknown says that there is no such fact.
 func (f factsSchema) unknown(name string) error {
 	if len(f.facts) == 0 {
-		return fmt.Errorf("there is no such fact: the policies have no %s, or it names none", FactsFile)
+		return fmt.Errorf("there is no such fact: the policies have no %s, or it names none; it names each with its type and default", FactsFile)
 	}
 	if r := didYouMean(name, f.names()); r != "" {
 		return fmt.Errorf("there is no such fact in %s; %s", FactsFile, r)

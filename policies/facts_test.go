@@ -42,7 +42,7 @@ func TestFactsSchemaFaults(t *testing.T) {
 		text, want string // want: line: part of the message or remedy
 	}{
 		"no JSON":                    {"{\n\"type\": \"object\",\n}", "3: "},
-		"cut off":                    {"{\n\"type\": \"object\"", "2: unexpected EOF"},
+		"cut off":                    {"{\n\"type\": \"object\"", "2: it ends too early"},
 		"a list":                     {"[]", "1: a facts schema is an object"},
 		"what follows":               {factsSchema("") + "{}", "6: something follows"},
 		"repeated name":              {factsSchema("\"a\": {\"type\": \"boolean\", \"default\": true},\n\"a\": {\"type\": \"boolean\", \"default\": true}"), "5: key \"a\" is written twice"},

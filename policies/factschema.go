@@ -40,7 +40,7 @@ func (s *source) readFactsSchema(out *report) factsSchema {
 		}
 		n, line, err := readJSON(f.body)
 		if err != nil {
-			out.fail(s.name(f), line, "facts_schema_invalid", "", "%v", err)
+			out.fail(s.name(f), line, "facts_schema_invalid", textRemedy(f.body), "%s", textTrouble(f.body, err))
 			continue
 		}
 		return factsReader{s.name(f), out}.all(n)

@@ -162,6 +162,9 @@ func (u *unit) checkPackage(p *pkg, out *report) {
 		full := append(slices.Clone(p.path), headPath(ref)...)
 		u.checkPath(p, full, r.Location, out)
 		name := string(ref[0].Value.(ast.Var))
+		if specs == nil && !u.own && strings.HasPrefix(name, "client_ids") {
+			out.warn(p.file, p.line, "package_unknown", "to make it a policy, write package admission.policies.NAME", "package %s has %s and is no policy, so that nobody is admitted by it", p.name, name)
+		}
 		if specs == nil || strings.HasPrefix(name, "_") {
 			continue
 		}

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -134,7 +135,7 @@ func (c *compiled) resolveBase(path []string, ref ast.Ref) (code, why, remedy st
 					have = append(have, k)
 				}
 			}
-			return "data_unresolved", "neither a data file nor a package has " + name, didYouMean(name, have)
+			return "data_unresolved", "neither a data file nor a package has " + name, cmp.Or(didYouMean(name, have), missingData(path))
 		}
 	}
 	if _, ok := node.(map[string]any); !ok && len(ref) > len(path)+1 {
@@ -143,4 +144,12 @@ func (c *compiled) resolveBase(path []string, ref ast.Ref) (code, why, remedy st
 		}
 	}
 	return "", "", ""
+}
+
+// missingData says where data is looked for.
+func missingData(path []string) string {
+	if len(path) == 2 && path[0] == "lists" {
+		return "write lists/" + path[1] + "/data.json below the policy directory; {} is a list without rows"
+	}
+	return "name the whole policy directory, or write the value into a data.json in it"
 }

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -137,9 +138,9 @@ func (s *source) loadData(out *report) map[string]any {
 		if !isData(f.path) {
 			continue
 		}
-		v, err := decodeData(f)
+		v, line, err := decodeData(f)
 		if err != nil {
-			out.fail(s.name(f), 0, "data_invalid", "", "%v", err)
+			out.fail(s.name(f), line, "data_invalid", textRemedy(f.body), "%s", textTrouble(f.body, err))
 			continue
 		}
 		at := base
@@ -189,17 +190,19 @@ func mergeData(dst, src map[string]any, at string) string {
 }
 
 // decodeData reads one data file, an object without repeated keys.
-func decodeData(f sourceFile) (map[string]any, error) {
+func decodeData(f sourceFile) (m map[string]any, line int, err error) {
 	var v any
 	if path.Ext(f.path) == ".json" {
-		d := json.NewDecoder(strings.NewReader(string(f.body)))
+		d := json.NewDecoder(bytes.NewReader(f.body))
 		d.UseNumber()
-		var err error
-		if v, err = decodeJSON(d, 0); err != nil {
-			return nil, fmt.Errorf("line %d: %w", 1+strings.Count(string(f.body[:min(int(d.InputOffset()), len(f.body))]), "\n"), err)
+		v, err = decodeJSON(d, 0)
+		if err == nil {
+			if _, more := d.Token(); more != io.EOF {
+				err = errors.New("data after the end of the object")
+			}
 		}
-		if _, err := d.Token(); err != io.EOF {
-			return nil, errors.New("data after the end of the object")
+		if err != nil {
+			return nil, 1 + bytes.Count(f.body[:min(int(d.InputOffset()), len(f.body))], []byte("\n")), err
 		}
 	} else {
 		err := yaml.Unmarshal(f.body, &v)
@@ -207,17 +210,17 @@ func decodeData(f sourceFile) (map[string]any, error) {
 			v, err = plain(v)
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	if v == nil && len(strings.TrimSpace(string(f.body))) == 0 {
-		return map[string]any{}, nil
+	if v == nil && len(bytes.TrimSpace(f.body)) == 0 {
+		return map[string]any{}, 0, nil
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, errors.New("a data file holds one object")
+		return nil, 1, errors.New("a data file holds one object")
 	}
-	return m, nil
+	return m, 0, nil
 }
 
 // decodeJSON reads one value and refuses repeated keys: the decoder of the

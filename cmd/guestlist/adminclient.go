@@ -87,5 +87,5 @@ func printOne(w io.Writer, format string, value any, page func(io.Writer) error)
 		e.SetEscapeHTML(false)
 		return e.Encode(value)
 	}
-	return fmt.Errorf("output format %q: want table, json or ndjson", format)
+	return &formatError{name: format, wanted: "table, json or ndjson"}
 }

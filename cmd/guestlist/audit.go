@@ -131,7 +131,7 @@ func auditWhyCommand(server *serverFlags) *cobra.Command {
 		Args: oneArg,
 	}
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show policy input and result too; they may hold personal data")
-	format := outputFlag(c)
+	format := oneFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := server.client()
 		if err != nil {

@@ -27,7 +27,7 @@ func clientPreviewCommand(server *serverFlags) *cobra.Command {
 		Example: "  guestlist client preview https://agents.example/oauth/client.json",
 		Args:    oneArg,
 	}
-	format := outputFlag(c)
+	format := oneFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := server.client()
 		if err != nil {

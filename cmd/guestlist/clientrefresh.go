@@ -23,7 +23,7 @@ func clientRefreshCommand(server *serverFlags) *cobra.Command {
 		Example: "  guestlist client refresh https://agents.example/oauth/client.json",
 		Args:    oneArg,
 	}
-	format := outputFlag(c)
+	format := oneFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := server.client()
 		if err != nil {

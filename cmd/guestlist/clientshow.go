@@ -24,7 +24,7 @@ func clientShowCommand(server *serverFlags) *cobra.Command {
 		Example: "  guestlist client show https://agents.example/oauth/client.json",
 		Args:    oneArg,
 	}
-	format := outputFlag(c)
+	format := oneFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := server.client()
 		if err != nil {

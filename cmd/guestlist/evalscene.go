@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -181,7 +182,7 @@ func (p evalPerson) read(at time.Time, issuer string) (*broker.UserInput, error)
 		err = d.Decode(u)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--user %s: %s. Remedy: write sub, groups, claims, acr, amr, auth_time and issuer only", p.name, strings.TrimPrefix(firstLine(err), "json: "))
+		return nil, fmt.Errorf("--user %s: %s. Remedy: write sub, groups, claims, acr, amr, auth_time and issuer only", p.name, misread(err))
 	}
 	if u.Sub == "" {
 		return nil, fmt.Errorf("--user %s names nobody. Remedy: write sub", p.name)
@@ -196,4 +197,20 @@ func (p evalPerson) read(at time.Time, issuer string) (*broker.UserInput, error)
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
+}
+
+// misread says in words of JSON what does not fit a file.
+func misread(err error) string {
+	t, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return strings.TrimPrefix(firstLine(err), "json: ")
+	}
+	want := "text"
+	switch t.Type.Kind() {
+	case reflect.Slice:
+		want = "a list"
+	case reflect.Map, reflect.Struct:
+		want = "an object"
+	}
+	return fmt.Sprintf("%s: want %s, have %s", t.Field, want, t.Value)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
@@ -12,9 +13,54 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// outputFlag adds -o to a command and returns where its value lands.
-func outputFlag(c *cobra.Command) *string {
-	return c.Flags().StringP("output", "o", "table", "output format: table, json or ndjson; a list also csv")
+// outputFlag adds -o to a command that shows a list, and returns where its
+// value lands.
+func outputFlag(c *cobra.Command) *string { return formatFlag(c, "table", "json", "ndjson", "csv") }
+
+// oneFlag adds -o to a command that shows one thing, which is no sheet.
+func oneFlag(c *cobra.Command) *string { return formatFlag(c, "table", "json", "ndjson") }
+
+// formatFlag adds -o with these formats; another is refused before the command
+// does anything.
+func formatFlag(c *cobra.Command, formats ...string) *string {
+	f := &outputFormat{name: formats[0], of: formats}
+	c.Flags().VarP(f, "output", "o", "output format: "+f.wanted())
+	return &f.name
+}
+
+// outputFormat is the value of -o.
+type outputFormat struct {
+	name string
+	of   []string
+}
+
+// String implements pflag.Value.
+func (f *outputFormat) String() string { return f.name }
+
+// Type implements pflag.Value.
+func (f *outputFormat) Type() string { return "string" }
+
+// Set implements pflag.Value.
+func (f *outputFormat) Set(name string) error {
+	if !slices.Contains(f.of, name) {
+		return &formatError{name: name, wanted: f.wanted()}
+	}
+	f.name = name
+	return nil
+}
+
+// wanted lists the formats.
+func (f *outputFormat) wanted() string {
+	last := len(f.of) - 1
+	return strings.Join(f.of[:last], ", ") + " or " + f.of[last]
+}
+
+// formatError says that -o names no format of its command.
+type formatError struct{ name, wanted string }
+
+// Error implements error.
+func (e *formatError) Error() string {
+	return fmt.Sprintf("output format %q: want %s", e.name, e.wanted)
 }
 
 // table is a result that can be shown in every output format.
@@ -53,7 +99,7 @@ func (t table) print(w io.Writer, format string) error {
 	case "csv":
 		return t.printCSV(w)
 	}
-	return fmt.Errorf("output format %q: want table, json, ndjson or csv", format)
+	return &formatError{name: format, wanted: "table, json, ndjson or csv"}
 }
 
 // printCSV writes t as RFC 4180 has it, with cells that no spreadsheet takes

@@ -117,7 +117,7 @@ func directory(path string) (fs.FS, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("%s is not a directory; a policy directory holds .rego files and data.json or data.yaml", path)
+		return nil, fmt.Errorf("%s is not a directory. Remedy: name the policy directory, which holds .rego files and data.json or data.yaml", path)
 	}
 	return os.DirFS(path), nil
 }

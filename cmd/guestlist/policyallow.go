@@ -37,7 +37,7 @@ func policyAllowCommand() *cobra.Command {
 			"  guestlist policy allow https://agents.example/oauth/client.json --list partners --dir guests --remove",
 		Args: oneArg,
 	}
-	format := outputFlag(c)
+	format := oneFlag(c)
 	fl := c.Flags()
 	fl.StringVar(&f.list.Dir, "dir", ".", "policy directory")
 	fl.StringVar(&f.list.Name, "list", "", "list: the file lists/NAME/data.json (required)")

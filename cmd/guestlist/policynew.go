@@ -45,7 +45,7 @@ func policyNewCommand() *cobra.Command {
 			"  guestlist policy new editor --document client.json --print",
 		Args: oneArg,
 	}
-	format := outputFlag(c)
+	format := oneFlag(c)
 	fl := c.Flags()
 	fl.StringVar(&f.from, "from", "", "client identifier URL: its document is fetched")
 	fl.StringVar(&f.document, "document", "", "file with the document; its client_id is the client")
@@ -104,7 +104,7 @@ func (f *newFlags) read(ctx context.Context) (cimd.ID, []byte, error) {
 	}
 	id, err := cimd.Parse(f.from)
 	if err != nil {
-		return id, nil, notIdentifier(f.from, err)
+		return id, nil, authoring.NoClient(f.from, err)
 	}
 	var door fetch.Config
 	if f.config != "" {
@@ -154,16 +154,7 @@ func openDocument(name string) (cimd.ID, []byte, error) {
 	}
 	id, err := cimd.Parse(doc.ClientID)
 	if err != nil {
-		return id, nil, fmt.Errorf("%s: client_id: %w", name, notIdentifier(doc.ClientID, err))
+		return id, nil, fmt.Errorf("%s: client_id: %w", name, authoring.NoClient(doc.ClientID, err))
 	}
 	return id, body, nil
-}
-
-// notIdentifier explains why a URL names no client.
-func notIdentifier(url string, err error) error {
-	var e *cimd.Error
-	if errors.As(err, &e) {
-		return fmt.Errorf("%.200q is no client identifier URL: %s", url, e.Detail)
-	}
-	return err
 }

@@ -24,10 +24,10 @@ func TestPolicyNew(t *testing.T) {
 	}{
 		{"neither", []string{"cc"}, 1, nil, []string{"one of --from URL and --document FILE"}},
 		{"both", []string{"cc", "--from", client, "--document", document}, 1, nil, []string{"one of --from URL and --document FILE"}},
-		{"no URL", []string{"cc", "--from", "http://claude.ai/x"}, 1, nil, []string{"no client identifier URL"}},
+		{"no URL", []string{"cc", "--from", "http://claude.ai/x"}, 1, nil, []string{"must begin with https:// in lower case. Remedy: did you mean https://claude.ai/x?"}},
 		{"no such file", []string{"cc", "--document", document + "x"}, 1, nil, []string{"no such file"}},
 		{"no document", []string{"cc", "--document", "policynew_test.go"}, 1, nil, []string{"is no client ID metadata document"}},
-		{"no client_id", []string{"cc", "--document", "../../testdata/realworld/mcpc.stored-without-client-id.json"}, 1, nil, []string{"client_id: \"\" is no client identifier URL"}},
+		{"no client_id", []string{"cc", "--document", "../../testdata/realworld/mcpc.stored-without-client-id.json"}, 1, nil, []string{"client_id: the client identifier \"\" is empty"}},
 		{"bad name", []string{"Claude-Code", "--document", document}, 1, nil, []string{"want lower-case letters"}},
 		{"printed", []string{"cc", "--document", document, "--print"}, 0, []string{"client           " + client, "package admission.policies.cc\n", "package admission.policies.cc_test\n", `"redirect": {"loopback": true}`}, nil},
 		{"bad scope", []string{"cc", "--document", document, "--scope", "a\"b"}, 1, nil, []string{"nothing is written", "scopes.ceiling"}},

@@ -121,7 +121,7 @@ func policyStatusCommand() *cobra.Command {
 		Args: noArgs,
 	}
 	server.register(c)
-	format := outputFlag(c)
+	format := oneFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		client, err := server.client()
 		if err != nil {

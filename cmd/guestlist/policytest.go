@@ -186,7 +186,11 @@ func (f testFlags) ground(golden []byte) (ground, error) {
 	}
 	var err error
 	if g.at, err = time.Parse(time.RFC3339, g.At); err != nil {
-		return g, fmt.Errorf("time %q: want RFC 3339, for instance 2026-11-25T12:00:00Z", g.At)
+		where := "--at"
+		if f.at == "" {
+			where = corpus.GoldenFile + ", its head: at"
+		}
+		return g, fmt.Errorf("%s %q: want RFC 3339, for instance 2026-11-25T12:00:00Z", where, g.At)
 	}
 	return g, g.check()
 }

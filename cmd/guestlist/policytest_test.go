@@ -104,7 +104,7 @@ func TestPolicyTestFindings(t *testing.T) {
 		{"one test", map[string]string{"agents_test.rego": guestTest + "\ntest_red if false\n"}, []string{"--run", "named"}, 0, []string{"tests      1 passed", "all is well"}},
 		{"no such test", nil, []string{"--run", "nobody"}, 2, []string{"tests_missing"}},
 		{"every decision", nil, []string{"--all", "--update"}, 0, []string{"lookalike/homograph ", "no_policy_matched", "listed-asks-all/agents.corp.example/oauth/client.json"}},
-		{"a time that is none", nil, []string{"--at", "noon"}, 1, []string{`time "noon"`, "2026-11-25T12:00:00Z"}},
+		{"a time that is none", nil, []string{"--at", "noon"}, 1, []string{`--at "noon"`, "2026-11-25T12:00:00Z"}},
 		{"a resource that is none", nil, []string{"--resource", "x"}, 1, []string{"Remedy"}},
 		{"no directory", nil, []string{"more"}, 1, []string{"one argument"}},
 	} {

@@ -74,6 +74,9 @@ func (f whoCanFlags) run(c *cobra.Command, args []string, format string) error {
 	if err != nil {
 		return err
 	}
+	if len(set.Policies()) == 0 {
+		return errors.New("no policy is there to ask, so that this is no gate. Remedy: name the directory that holds the policies")
+	}
 	answer, err := policies.WhoCan(c.Context(), set, f.ask)
 	if err != nil {
 		return fmt.Errorf("%w. Remedy: see %s --help", err, c.CommandPath())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -48,6 +49,9 @@ func showHelp(c *cobra.Command, _ []string) error { return c.Help() }
 
 // badFlag leads from a flag that is not understood to those that are.
 func badFlag(c *cobra.Command, err error) error {
+	if f, ok := errors.AsType[*formatError](err); ok {
+		return f
+	}
 	return fmt.Errorf("%w. Remedy: see %s --help", err, c.CommandPath())
 }
 

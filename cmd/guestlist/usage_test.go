@@ -39,6 +39,10 @@ func TestMisuseNamesARemedy(t *testing.T) {
 		{"no id", "audit why", "guestlist audit why ID", exitError},
 		{"no policy", "policy check " + empty, "admission.policies.NAME", exitFindings},
 		{"two sources of policies", eval + " --starter development", "by one only", exitError},
+		{"format of a command that writes", "init " + filepath.Join(empty, "new") + " -o yaml", "want table, json, ndjson or csv", exitError},
+		{"sheet of one thing", "policy new a --document none.json -o csv", `output format "csv": want table, json or ndjson`, exitError},
+		{"gate without policies", "policy who-can " + empty, "Remedy: name the directory that holds the policies", exitError},
+		{"file for a directory", "policy check " + filepath.Join(guests, "a.rego"), "Remedy: name the policy directory", exitError},
 		{"eval format", eval + " -o yaml", `output format "yaml"`, exitError},
 		{"eval source", eval + " --source here", `--source "here"`, exitError},
 		{"eval resource", eval + " --resource here", `--resource "here"`, exitError},
@@ -53,6 +57,18 @@ func TestMisuseNamesARemedy(t *testing.T) {
 				t.Errorf("%s = exit %d, %q, %q, want exit %d and one line with %q", test.args, code, stdout, stderr, test.code, test.want)
 			}
 		})
+	}
+}
+
+// TestFormatIsReadFirst: a command with a format that it does not have does
+// nothing.
+func TestFormatIsReadFirst(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "guests")
+	if code, _, stderr := runProgram(t, "", "init", dir, "-o", "yaml"); code != exitError {
+		t.Fatalf("init -o yaml = exit %d, %q", code, stderr)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("init -o yaml wrote a directory")
 	}
 }
 

@@ -27,7 +27,7 @@ func versionCommand() *cobra.Command {
 		Short: "Print the version of this program and of its main libraries",
 		Args:  noArgs,
 	}
-	format := outputFlag(c)
+	format := oneFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return readVersion().print(c.OutOrStdout(), *format)
 	}
@@ -71,5 +71,5 @@ func (v versionInfo) print(w io.Writer, format string) error {
 		fmt.Fprintf(tw, "guestlist\t%s\ngo\t%s\nopa\t%s\nfosite\t%s\nbbolt\t%s\n", v.Guestlist, v.Go, v.OPA, v.Fosite, v.Bbolt)
 		return tw.Flush()
 	}
-	return fmt.Errorf("output format %q: want table, json or ndjson", format)
+	return &formatError{name: format, wanted: "table, json or ndjson"}
 }

@@ -128,18 +128,34 @@ func encodeMembers(v map[string]any) []string {
 // rowID reads the URL of a row.
 func rowID(url string) (cimd.ID, error) {
 	id, err := cimd.Parse(url)
-	var e *cimd.Error
 	switch {
-	case errors.As(err, &e):
-		return id, fmt.Errorf("%.200q is no client identifier URL: %s", url, e.Detail)
+	case strings.Contains(url, "*"):
+		return id, fmt.Errorf("%.200q has a *, and allow adds single clients. Remedy: write a row with a wildcard into the list by hand, and have it reviewed", url)
 	case err != nil:
-		return id, err
+		return id, NoClient(url, err)
 	case id.Query != "":
 		return id, fmt.Errorf("%.200q has a query, and a row names a path. Remedy: leave the query out; where settings say document.allow_query, the row matches with any", url)
-	case strings.Contains(id.Path, "*"):
-		return id, fmt.Errorf("%.200q has a *, and allow adds single clients. Remedy: write a row with a wildcard into the list by hand, and have it reviewed", url)
 	}
 	return id, nil
+}
+
+// NoClient says why cimd.Parse takes a URL for no client identifier, and names
+// the one that was probably meant.
+func NoClient(url string, err error) error {
+	var e *cimd.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	scheme, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		scheme, rest = "", url
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	meant, err := cimd.Parse("https://" + strings.ToLower(host) + "/" + path)
+	if err != nil || path == "" || !slices.Contains([]string{"", "http", "https"}, strings.ToLower(scheme)) {
+		return errors.New(e.Detail)
+	}
+	return fmt.Errorf("%s. Remedy: did you mean %s?", e.Detail, meant)
 }
 
 // named tells by which row the list names a client; nil when by none.
@@ -159,9 +175,9 @@ func (l List) named(f *listFile, id cimd.ID) error {
 			case row.Expired(l.Now):
 				return &Standing{fmt.Sprintf("list %s has %s, which is over since %s. Remedy: take it away with --remove, then allow it anew", l.Name, where, row.Expires())}
 			case row.Expires() != "":
-				return &Standing{fmt.Sprintf("list %s names %s already, until %s", l.Name, id, row.Expires())}
+				return &Standing{fmt.Sprintf("list %s names %s already, until %s. Remedy: to change the row, take it away with --remove first", l.Name, id, row.Expires())}
 			}
-			return &Standing{fmt.Sprintf("list %s names %s already, without end", l.Name, id)}
+			return &Standing{fmt.Sprintf("list %s names %s already, without end. Remedy: to change the row, take it away with --remove first", l.Name, id)}
 		}
 	}
 	return nil
@@ -214,7 +230,14 @@ func lock(dir string) (unlock func(), err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no directory %s. Remedy: name the policy directory, or make one with guestlist init", dir)
 	}
+	if err == nil {
+		var info fs.FileInfo
+		if info, err = f.Stat(); err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is not a directory. Remedy: name the policy directory", dir)
+		}
+	}
 	if err != nil {
+		f.Close()
 		return nil, err
 	}
 	for err = syscall.EINTR; errors.Is(err, syscall.EINTR); {

@@ -116,8 +116,12 @@ func TestAllowRefuses(t *testing.T) {
 		{"a wildcard names it", row("https://x.example.org/oauth/c"), nil, true, "by the wildcard of row /oauth/* of host *.example.org"},
 		{"expired", authoring.Row{URL: "https://b.example.com/b", Expires: "2026-11-26"}, nil, false, "2026-11-26 is over"},
 		{"no date", authoring.Row{URL: "https://b.example.com/b", Expires: "soon"}, nil, false, "expires: want a date"},
-		{"no URL", row("a.example.com/b"), nil, false, "no client identifier URL"},
-		{"http", row("http://a.example.com/b"), nil, false, "no client identifier URL"},
+		{"no URL", row("a.example.com/b"), nil, false, "must begin with https:// in lower case. Remedy: did you mean https://a.example.com/b?"},
+		{"http", row("http://a.example.com/b"), nil, false, "Remedy: did you mean https://a.example.com/b?"},
+		{"upper case", row("https://A.example.com/b"), nil, false, "Remedy: did you mean https://a.example.com/b?"},
+		{"no path", row("https://a.example.com"), nil, false, "must have a path"},
+		{"another scheme", row("ftp://a.example.com/b"), nil, false, "must begin with https:// in lower case"},
+		{"wildcard host", row("https://*.example.com/b"), nil, false, "has a *"},
 		{"query", row("https://b.example.com/b?v=1"), nil, false, "has a query"},
 		{"wildcard", row("https://b.example.com/*"), nil, false, "has a *"},
 		{"settings", authoring.Row{URL: "https://b.example.com/b", Settings: map[string]any{"scope": "read"}}, nil, false, "unknown member scope"},
@@ -131,6 +135,7 @@ func TestAllowRefuses(t *testing.T) {
 			os.WriteFile(filepath.Join(l.Dir, "lists/vendors/data.yaml"), nil, 0o644)
 		}, false, "lists/vendors/data.yaml is YAML"},
 		{"no directory", row("https://b.example.com/b"), func(l *authoring.List) { l.Dir += "/none" }, false, "there is no directory"},
+		{"a file for a directory", row("https://b.example.com/b"), func(l *authoring.List) { l.Dir += "/partners.rego" }, false, "partners.rego is not a directory. Remedy: name the policy directory"},
 		{"the directory does not load", row("https://b.example.com/b"), func(l *authoring.List) {
 			os.WriteFile(filepath.Join(l.Dir, "broken.rego"), []byte("package x\n\ny := {\n"), 0o644)
 		}, false, "nothing is written, because"},
@@ -146,7 +151,7 @@ func TestAllowRefuses(t *testing.T) {
 			if c.change != nil {
 				c.change(&l)
 			}
-			file := filepath.Join(strings.TrimSuffix(l.Dir, "/none"), "lists/partners/data.json")
+			file := filepath.Join(strings.TrimSuffix(strings.TrimSuffix(l.Dir, "/none"), "/partners.rego"), "lists/partners/data.json")
 			before := read(t, file)
 			_, err := l.Allow(t.Context(), c.row)
 			var standing *authoring.Standing

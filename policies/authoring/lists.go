@@ -40,7 +40,7 @@ func (l List) unknown() error {
 	if err != nil {
 		return err
 	}
-	remedy := "--create makes it"
+	remedy := "name the policy directory with --dir, or make the list with --create"
 	if len(names) > 0 {
 		remedy = "name one of " + strings.Join(names, ", ") + ", or make it with --create"
 	}

@@ -34,11 +34,11 @@ func FactsDigest(facts map[string]any) (string, error) {
 // Activate makes p the active revision, with its facts: epoch and record in one
 // commit, then the swap. The record's event is facts.changed where only the
 // facts differ from what is stored, else policy.activated; source is its
-// detail. commit is called at most once with a unit on which the change was
+// detail, and actor who had it loaded, empty where nobody did. commit is called at most once with a unit on which the change was
 // staged; when revision and facts are the stored ones already, as after a
 // restart, nothing is written. On an error the former revision stays in force
 // with the former facts.
-func (b *Broker) Activate(ctx context.Context, p Policy, source string, u Unit, commit func(context.Context) error) error {
+func (b *Broker) Activate(ctx context.Context, p Policy, source, actor string, u Unit, commit func(context.Context) error) error {
 	facts, err := FactsDigest(p.Facts())
 	if err != nil {
 		return err
@@ -54,15 +54,15 @@ func (b *Broker) Activate(ctx context.Context, p Policy, source string, u Unit, 
 		if err != nil {
 			return err
 		}
-		event := "policy.activated"
+		event := decisionlog.EventPolicyActivated
 		if revision == p.Revision() {
-			event = "facts.changed"
+			event = decisionlog.EventFactsChanged
 		}
 		u.RequireEpoch(epoch)
 		u.Activate(p.Revision(), facts)
 		u.Append(decisionlog.Record{
 			DecisionID: NewID(), Timestamp: b.cfg.Now(), Event: event, Outcome: decisionlog.OutcomeDone, Path: Contract,
-			Revision: p.Revision(), FactsSHA256: facts, Engine: p.Engine(), Epoch: epoch + 1, Detail: source,
+			Revision: p.Revision(), FactsSHA256: facts, Engine: p.Engine(), Epoch: epoch + 1, Detail: source, Actor: actor,
 		})
 		if err := commit(ctx); err != nil {
 			return fmt.Errorf("activate revision %s: %w", p.Revision(), err)

@@ -27,7 +27,7 @@ func TestActivate(t *testing.T) {
 	}
 	next := &fakePolicy{rev: "rev-2", settings: terms()}
 	u := w.begin()
-	if err := w.b.Activate(t.Context(), next, "dir", u, u.commit); err != nil || w.commits != 2 || w.epoch != 9 || w.b.Revision() != "rev-2" {
+	if err := w.b.Activate(t.Context(), next, "dir", "", u, u.commit); err != nil || w.commits != 2 || w.epoch != 9 || w.b.Revision() != "rev-2" {
 		t.Errorf("Activate() = %v, %d commits, epoch %d, revision %q", err, w.commits, w.epoch, w.b.Revision())
 	}
 	if !slices.Equal(u.epochs, []uint64{8}) {
@@ -53,7 +53,7 @@ func TestActivateFacts(t *testing.T) {
 		t.Helper()
 		w.policy = &fakePolicy{rev: "rev-1", settings: terms(), facts: facts}
 		u := w.begin()
-		if err := w.b.Activate(t.Context(), w.policy, "facts.yaml", u, u.commit); err != nil {
+		if err := w.b.Activate(t.Context(), w.policy, "facts.yaml", "", u, u.commit); err != nil {
 			t.Fatalf("Activate() = %v", err)
 		}
 	}
@@ -79,7 +79,7 @@ func TestActivateFacts(t *testing.T) {
 	if w.commits != 3 || w.epoch != 9 {
 		t.Errorf("the same facts: %d commits, epoch %d, want no more of them", w.commits, w.epoch)
 	}
-	if err := w.b.Activate(t.Context(), &fakePolicy{rev: "rev-1", facts: map[string]any{"f": func() {}}}, "test", w.begin(), nil); err == nil {
+	if err := w.b.Activate(t.Context(), &fakePolicy{rev: "rev-1", facts: map[string]any{"f": func() {}}}, "test", "", w.begin(), nil); err == nil {
 		t.Error("Activate() of facts that are no JSON = nil, want an error")
 	}
 }
@@ -97,7 +97,7 @@ func TestActivateThatFailsKeepsTheOldRevision(t *testing.T) {
 		next := &fakePolicy{rev: "rev-2", settings: terms()}
 		w.readErr = test.readErr
 		calls := 0
-		err := w.b.Activate(t.Context(), next, "dir", w.begin(), func(context.Context) error { calls++; return test.commit })
+		err := w.b.Activate(t.Context(), next, "dir", "", w.begin(), func(context.Context) error { calls++; return test.commit })
 		w.readErr = nil
 		if err == nil || w.b.Revision() != "rev-1" || w.epoch != 8 || calls > 1 {
 			t.Errorf("%s: Activate() = %v, revision %q, epoch %d, %d commits, want an error and the old ones", test.name, err, w.b.Revision(), w.epoch, calls)
@@ -120,7 +120,7 @@ func TestAdmitWhileActivating(t *testing.T) {
 			p := &fakePolicy{rev: "rev-" + string(rune('A'+i%26)) + string(rune('a'+i/26)), settings: terms()}
 			epochOf.Store(p.rev, uint64(9+i))
 			u := w.begin()
-			if err := w.b.Activate(t.Context(), p, "race", u, u.commit); err != nil {
+			if err := w.b.Activate(t.Context(), p, "race", "", u, u.commit); err != nil {
 				t.Errorf("Activate() = %v", err)
 			}
 		}

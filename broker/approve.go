@@ -135,7 +135,7 @@ func (c *call) recordApproval(a Approved) {
 	if a.Keys {
 		detail += "keys"
 	}
-	r := c.event("document.approved", decisionlog.OutcomeGranted, detail)
+	r := c.event(decisionlog.EventDocumentApproved, decisionlog.OutcomeGranted, detail)
 	r.DocumentSHA256 = a.SHA256
 	c.u.Append(r)
 }

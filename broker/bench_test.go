@@ -19,7 +19,7 @@ func BenchmarkAdmit(b *testing.B) {
 			w := newWorld(b, func(c *broker.Config) { c.Later = func(decisionlog.Record) error { return nil } })
 			p := benchPolicy{w.policy}
 			u := w.begin()
-			if err := w.b.Activate(b.Context(), p, "bench", u, u.commit); err != nil {
+			if err := w.b.Activate(b.Context(), p, "bench", "", u, u.commit); err != nil {
 				b.Fatal(err)
 			}
 			if warm {

@@ -98,7 +98,7 @@ func (b *Broker) Block(ctx context.Context, u Unit, block Block) error {
 		return err
 	}
 	block.At = b.cfg.Now().UTC()
-	r, err := b.act(ctx, u, "client.blocked", block.Actor)
+	r, err := b.act(ctx, u, decisionlog.EventClientBlocked, block.Actor)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (b *Broker) Unblock(ctx context.Context, u Unit, actor string, kind BlockKi
 	if !found {
 		return Refuse(ReasonRequestInvalid, "there is no block of the %s %.300q", kind, value)
 	}
-	r, err := b.act(ctx, u, "client.unblocked", actor)
+	r, err := b.act(ctx, u, decisionlog.EventClientUnblocked, actor)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func (c *call) keepWaiting(s Settings) {
 	if row.Pending == nil || row.Pending.SHA256 != c.doc.SHA256 {
 		row.Pending = &Pending{Published: c.doc.body, SHA256: c.doc.SHA256, SeenAt: c.now, Changes: c.changes}
 		c.putVersion()
-		c.tell("document.changed", decisionlog.OutcomeHeld, c.doc.SHA256, strings.Join(c.changes, " ")+
+		c.tell(decisionlog.EventDocumentChanged, decisionlog.OutcomeHeld, c.doc.SHA256, strings.Join(c.changes, " ")+
 			": document.on_change is "+s.Document.OnChange+"; waits for guestlist client approve "+row.ID)
 	}
 	c.seen(&row, s)

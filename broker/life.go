@@ -152,7 +152,7 @@ func (c *call) putInForce(row *Client) {
 		c.putVersion()
 	}
 	if len(c.changes) > 0 {
-		c.tell("document.changed", decisionlog.OutcomeDone, c.doc.SHA256, strings.Join(c.changes, " ")+": in force")
+		c.tell(decisionlog.EventDocumentChanged, decisionlog.OutcomeDone, c.doc.SHA256, strings.Join(c.changes, " ")+": in force")
 	}
 	row.setDocument(c.doc, c.changes, c.now)
 }

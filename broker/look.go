@@ -127,7 +127,7 @@ func (c *call) conclude(err error) error {
 	if rerr != nil {
 		return &Error{Reason: ReasonLogUnavailable, Err: rerr}
 	}
-	r.Event, r.Actor, r.Source = "document.fetched", c.actor, ""
+	r.Event, r.Actor, r.Source, r.Refreshed = decisionlog.EventDocumentFetched, c.actor, "", false
 	if err == nil {
 		r.Outcome = decisionlog.OutcomeDone
 	}

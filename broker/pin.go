@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"guestlist/broker/cimd"
+	"guestlist/broker/decisionlog"
 )
 
 // PinClient stores an operator's document for a client (ServiceNow's Static):
@@ -26,7 +27,7 @@ func (b *Broker) PinClient(ctx context.Context, u Unit, actor, clientID string, 
 	if err != nil {
 		return err
 	}
-	r, err := b.act(ctx, u, "document.pinned", actor)
+	r, err := b.act(ctx, u, decisionlog.EventDocumentPinned, actor)
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (b *Broker) UnpinClient(ctx context.Context, u Unit, actor, clientID string
 	if !found {
 		return Refuse(ReasonRequestInvalid, "%.300q is not pinned", clientID)
 	}
-	r, err := b.act(ctx, u, "document.unpinned", actor)
+	r, err := b.act(ctx, u, decisionlog.EventDocumentUnpinned, actor)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 func (c *call) author(err error) (decisionlog.Record, error) {
 	d := c.out.Decision
 	r := decisionlog.Record{
-		DecisionID: NewID(), Timestamp: c.now.UTC(), Event: "admission.decided", RequestID: c.req.RequestID,
+		DecisionID: NewID(), Timestamp: c.now.UTC(), Event: decisionlog.EventAdmissionDecided, RequestID: c.req.RequestID,
 		Path: Contract, Revision: c.out.Revision, Epoch: c.out.Epoch, Registration: string(c.registration),
 		Phase: string(d.Phase), Policy: d.Winner, Phases: c.phases, Cut: d.Cut, DocumentSHA256: c.doc.SHA256,
 		Metrics: c.metrics, Source: c.req.Facts.Source.IP, Labels: tags(d.Settings.Tags),
@@ -68,7 +68,7 @@ func (c *call) recordOutcome(r *decisionlog.Record, err error) {
 	case c.out.Reused || c.req.Person != nil:
 		r.Outcome = decisionlog.OutcomeReused
 	default:
-		r.Outcome = decisionlog.OutcomeAdmitted
+		r.Outcome, r.Refreshed = decisionlog.OutcomeAdmitted, c.live
 	}
 }
 

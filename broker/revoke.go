@@ -19,7 +19,7 @@ func (b *Broker) Revoke(ctx context.Context, u Unit, actor, why string, rows []C
 		if err != nil {
 			return err
 		}
-		c.end(ending{event: "client.revoked", outcome: decisionlog.OutcomeDone, reason: ReasonClientRevoked, why: why, actor: actor})
+		c.end(ending{event: decisionlog.EventClientRevoked, outcome: decisionlog.OutcomeDone, reason: ReasonClientRevoked, why: why, actor: actor})
 	}
 	return nil
 }
@@ -38,7 +38,7 @@ func (b *Broker) meeting(ctx context.Context, u Unit, row Client) (*call, error)
 
 // ending says why and by whom a client ends.
 type ending struct {
-	event   string // empty: client.pruned
+	event   string // empty: client.pruned, or client.expired where the client had
 	outcome string // empty: pruned
 	reason  Reason
 	why     string // for the operator
@@ -52,7 +52,10 @@ func (c *call) prune(reason Reason, why string) { c.end(ending{reason: reason, w
 // end stages the end of the client and its grants with a record.
 func (c *call) end(e ending) {
 	if e.event == "" {
-		e.event, e.outcome = "client.pruned", decisionlog.OutcomePruned
+		e.event, e.outcome = decisionlog.EventClientPruned, decisionlog.OutcomePruned
+		if e.reason == ReasonClientEnded && c.row.Expired(c.now) {
+			e.event = decisionlog.EventClientExpired
+		}
 	}
 	if c.dry {
 		c.live = false

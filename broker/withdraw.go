@@ -32,7 +32,7 @@ func (c *call) withdraw(cause error) {
 	c.row = row
 	c.u.RequireEpoch(c.out.Epoch)
 	c.u.UpdateClient(row)
-	r := c.event("document.withdrawn", decisionlog.OutcomeDone, cause.Error())
+	r := c.event(decisionlog.EventDocumentWithdrawn, decisionlog.OutcomeDone, cause.Error())
 	r.Reason = string(ReasonOf(cause))
 	c.u.Append(r)
 	c.ended = true

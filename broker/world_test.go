@@ -122,7 +122,7 @@ func (w *world) newBroker() *broker.Broker {
 		w.t.Fatalf("New() = %v", err)
 	}
 	u := w.begin()
-	if err := b.Activate(w.t.Context(), w.policy, "test", u, u.commit); err != nil {
+	if err := b.Activate(w.t.Context(), w.policy, "test", "", u, u.commit); err != nil {
 		w.t.Fatalf("Activate() = %v", err)
 	}
 	return b

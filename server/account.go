@@ -137,7 +137,7 @@ func noSuchGrant(format string, args ...any) error {
 func (s *Server) withdraw(u store.Unit, v *visit, g store.Grant) {
 	u.RequireGrant(g.ID)
 	u.EndGrant(g.ID, s.cfg.Now(), broker.ReasonConsentWithdrawn)
-	rec := s.note(v, "consent.withdrawn", decisionlog.OutcomeDone)
+	rec := s.note(v, decisionlog.EventConsentWithdrawn, decisionlog.OutcomeDone)
 	rec.Reason = string(broker.ReasonConsentWithdrawn)
 	rec.ClientID, rec.Registration, rec.Incarnation = g.ClientID, string(g.Registration), g.Incarnation
 	rec.DocumentSHA256, rec.GrantID, rec.Policy = g.DocumentSHA256, g.ID, g.Policy

@@ -22,7 +22,7 @@ func (s *Server) mayFetch(ctx context.Context, v *visit) grants.MayFetch {
 		}
 		way, endGrant, err := s.cfg.Broker.Standing(ctx, u, req)
 		if endGrant {
-			s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, "grant.ended", unnamedWhy)
+			s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, decisionlog.EventGrantEnded, unnamedWhy)
 		}
 		return way, err
 	}
@@ -57,7 +57,7 @@ func (s *Server) meetKeys(u store.Unit, v *visit, a broker.Admission, g store.Gr
 
 // recordKeys stages the record of keys that were replaced without continuity.
 func (s *Server) recordKeys(u store.Unit, v *visit, a broker.Admission, g store.Grant, now []broker.KeyPrint, err error) {
-	rec := s.note(v, "client.keys_changed", decisionlog.OutcomeDone)
+	rec := s.note(v, decisionlog.EventClientKeysChanged, decisionlog.OutcomeDone)
 	ofGrant(&rec, g)
 	rec.Incarnation, rec.DocumentSHA256, rec.Policy, rec.Epoch = a.Client.Incarnation, a.Client.DocumentSHA256, a.Decision.Winner, a.Epoch
 	rec.Detail = bounded(fmt.Sprintf("document.on_change: %s; keys before: %s; now: %s",

@@ -194,7 +194,7 @@ func (s *Server) decideConsent(w http.ResponseWriter, r *http.Request, v *visit)
 func (s *Server) deny(r *http.Request, v *visit, t ticket) error {
 	err := s.step(r.Context(), func(u store.Unit) error {
 		u.Spend(store.SpendTicket, t.ID, t.Until)
-		rec := s.note(v, "consent.refused", decisionlog.OutcomeRefused)
+		rec := s.note(v, decisionlog.EventConsentRefused, decisionlog.OutcomeRefused)
 		rec.Reason, rec.PublicReason = string(broker.ReasonConsentRefused), string(broker.ReasonConsentRefused.Public())
 		rec.ClientID, rec.Incarnation = t.ClientID, t.Incarnation
 		u.Append(rec)

@@ -58,7 +58,7 @@ func clientEnd(a broker.Admission, grantEnd time.Time) time.Time {
 // consentRecord says who allowed what, which consent before shortened the page
 // if one did, and by which policy there was no page, if so.
 func (s *Server) consentRecord(v *visit, a broker.Admission, g store.Grant, before time.Time, skipped bool) decisionlog.Record {
-	rec := s.note(v, "consent.granted", decisionlog.OutcomeGranted)
+	rec := s.note(v, decisionlog.EventConsentGranted, decisionlog.OutcomeGranted)
 	about(&rec, a, g)
 	rec.Settings = g.Settings
 	if skipped {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"guestlist/broker"
+	"guestlist/broker/decisionlog"
 	"guestlist/store"
 )
 
@@ -64,7 +65,7 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 	}
 	alive, endGrant, err := s.cfg.Broker.Alive(ctx, u, req)
 	if endGrant {
-		s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, "grant.ended", unnamedWhy)
+		s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, decisionlog.EventGrantEnded, unnamedWhy)
 	}
 	if err != nil || !alive {
 		return inactive, err

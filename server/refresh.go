@@ -86,7 +86,7 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 		if tok, err = s.cfg.Grants.Rotate(ctx, u, x, h, a.Client, s.terms(a)); err != nil {
 			return err
 		}
-		s.stageToken(u, v, a, h.Grant, tok, "token.refreshed")
+		s.stageToken(u, v, a, h.Grant, tok, decisionlog.EventTokenRefreshed)
 		return nil
 	})
 	return tok, err
@@ -98,7 +98,7 @@ func (s *Server) repeat(ctx context.Context, u store.Unit, v *visit, h grants.He
 	req.RequestID, req.Facts = v.id, h.Grant.Request
 	alive, endGrant, err := s.cfg.Broker.Alive(ctx, u, req)
 	if endGrant {
-		s.endGrant(u, v, h.Grant, broker.ReasonGrantEndedByPolicy, "grant.ended", unnamedWhy)
+		s.endGrant(u, v, h.Grant, broker.ReasonGrantEndedByPolicy, decisionlog.EventGrantEnded, unnamedWhy)
 	}
 	if err == nil && !alive {
 		err = broker.Refuse(broker.ReasonClientEnded, "the client was ended or refused since the answer was given")
@@ -114,7 +114,7 @@ func (s *Server) repeat(ctx context.Context, u store.Unit, v *visit, h grants.He
 		return err
 	}
 	u.RequireGrant(h.Grant.ID)
-	rec := s.note(v, "token.repeated_in_grace", decisionlog.OutcomeReused)
+	rec := s.note(v, decisionlog.EventTokenRepeatedInGrace, decisionlog.OutcomeReused)
 	ofGrant(&rec, h.Grant)
 	rec.TokenID = h.Repeat.ID
 	u.Append(rec)
@@ -137,7 +137,7 @@ func (s *Server) stillStands(g store.Grant, a broker.Admission) error {
 // endReused ends the family of a refresh token that came again after its
 // grace window, and records both sources.
 func (s *Server) endReused(u store.Unit, v *visit, h grants.Held) {
-	s.endGrant(u, v, h.Grant, broker.ReasonRefreshReused, "token.reuse_detected",
+	s.endGrant(u, v, h.Grant, broker.ReasonRefreshReused, decisionlog.EventTokenReuseDetected,
 		"the refresh token was first used from "+h.Refresh.Source+" and now again from "+v.source.String())
 }
 
@@ -152,7 +152,7 @@ func (s *Server) denied(u store.Unit, v *visit, g store.Grant, a broker.Admissio
 		if a.Decision.Unnamed {
 			why = unnamedWhy
 		}
-		s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, "grant.ended", why)
+		s.endGrant(u, v, g, broker.ReasonGrantEndedByPolicy, decisionlog.EventGrantEnded, why)
 	}
 	return err
 }

@@ -166,7 +166,7 @@ func TestQ18SkipNeedsAKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := s.Store.Begin()
-	if err := s.Broker.Activate(t.Context(), skipping{set}, "test", u, func(ctx context.Context) error { return s.Store.Commit(ctx, u) }); err != nil {
+	if err := s.Broker.Activate(t.Context(), skipping{set}, "test", "", u, func(ctx context.Context) error { return s.Store.Commit(ctx, u) }); err != nil {
 		t.Fatal(err)
 	}
 	b := s.Browser()

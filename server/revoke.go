@@ -49,7 +49,7 @@ func (s *Server) giveBack(r *http.Request, v *visit, auth grants.ClientAuth, tok
 			return err
 		}
 		v.subject = s.cfg.Keys.Pseudonym(done.Grant.Subject)
-		rec := s.note(v, "token.revoked", decisionlog.OutcomeDone)
+		rec := s.note(v, decisionlog.EventTokenRevoked, decisionlog.OutcomeDone)
 		ofGrant(&rec, done.Grant)
 		rec.TokenID, rec.Detail = done.TokenID, "the client gave back its "+done.Kind
 		u.Append(rec)

@@ -98,7 +98,7 @@ func (s *Server) signInFailed(w http.ResponseWriter, v *visit, t ticket, browser
 	case !errors.Is(err, signin.ErrWrong):
 		return &broker.Error{Reason: broker.ReasonServerTrouble, Err: err}
 	}
-	rec := s.note(v, "person.sign_in_failed", decisionlog.OutcomeRefused)
+	rec := s.note(v, decisionlog.EventPersonSignInFailed, decisionlog.OutcomeRefused)
 	rec.Reason, rec.PublicReason, rec.ClientID = string(reason), string(reason.Public()), bounded(t.ClientID, 300)
 	rec.Subject = s.cfg.Keys.Pseudonym(username)
 	v.recorded, v.reason, v.err = true, reason, broker.Refuse(reason, "sign-in")
@@ -117,7 +117,7 @@ func (s *Server) openSession(w http.ResponseWriter, r *http.Request, v *visit, w
 			u.EndSession(signin.SessionHash(old)) // whoever was signed in here before is not any more
 		}
 		u.PutSession(session)
-		u.Append(s.note(v, "person.signed_in", decisionlog.OutcomeGranted))
+		u.Append(s.note(v, decisionlog.EventPersonSignedIn, decisionlog.OutcomeGranted))
 		return nil
 	})
 	if err != nil {
@@ -194,7 +194,7 @@ func (s *Server) closeSession(r *http.Request, v *visit, hash string) error {
 		}
 		v.subject = s.cfg.Keys.Pseudonym(session.Username)
 		u.EndSession(hash)
-		u.Append(s.note(v, "person.signed_out", decisionlog.OutcomeDone))
+		u.Append(s.note(v, decisionlog.EventPersonSignedOut, decisionlog.OutcomeDone))
 		return nil
 	})
 }

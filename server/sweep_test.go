@@ -39,7 +39,7 @@ func TestSweepEndsClientsNobodyMeets(t *testing.T) {
 	if _, found, err := s.Store.Begin().Client(t.Context(), client); found || err != nil {
 		t.Errorf("the row is still there: %v (%v)", found, err)
 	}
-	if r := s.Records(store.RecordQuery{Event: "client.pruned"}); len(r) != 1 || r[0].Reason != string(broker.ReasonClientEnded) {
-		t.Errorf("records = %+v, want one client.pruned", r)
+	if r := s.Records(store.RecordQuery{Event: "client.expired"}); len(r) != 1 || r[0].Reason != string(broker.ReasonClientEnded) {
+		t.Errorf("records = %+v, want one client.expired", r)
 	}
 }

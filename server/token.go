@@ -78,7 +78,7 @@ func (s *Server) exchange(r *http.Request, v *visit, x grants.Exchange) (grants.
 		p, err := s.cfg.Grants.Check(ctx, u, x)
 		if err != nil {
 			if p.Replay {
-				s.endGrant(u, v, p.Grant, broker.ReasonGrantSpent, "token.replay_detected", "the code was used before")
+				s.endGrant(u, v, p.Grant, broker.ReasonGrantSpent, decisionlog.EventTokenReplayDetected, "the code was used before")
 			}
 			return err
 		}
@@ -100,7 +100,7 @@ func (s *Server) exchange(r *http.Request, v *visit, x grants.Exchange) (grants.
 		if tok, err = s.cfg.Grants.Redeem(ctx, u, x, p, a.Client, s.terms(a)); err != nil {
 			return err
 		}
-		s.stageToken(u, v, a, p.Grant, tok, "token.issued")
+		s.stageToken(u, v, a, p.Grant, tok, decisionlog.EventTokenIssued)
 		return nil
 	})
 	return tok, err

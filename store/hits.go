@@ -32,7 +32,7 @@ func (h *Hits) Add(more Hits) {
 // HitsOf is what a record adds, by policy; "guardrails" and "anyone" are what
 // records call the packages of these names.
 func HitsOf(r decisionlog.Record) map[string]Hits {
-	if r.Event != "admission.decided" {
+	if r.Event != decisionlog.EventAdmissionDecided {
 		return nil
 	}
 	out := map[string]Hits{}

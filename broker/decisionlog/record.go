@@ -31,7 +31,7 @@ const (
 type Record struct {
 	DecisionID     string            `json:"decision_id"`                // random, unique; names this record for ever
 	Timestamp      time.Time         `json:"timestamp"`                  // when it was decided, UTC
-	Event          string            `json:"event"`                      // admission.decided, consent.granted, token.issued …
+	Event          string            `json:"event"`                      // one of the Event constants
 	Outcome        string            `json:"outcome"`                    // one of the Outcome constants
 	Reason         string            `json:"reason,omitempty"`           // stable code of a refusal; empty when nothing was refused
 	PublicReason   string            `json:"public_reason,omitempty"`    // what the stranger was told
@@ -58,8 +58,9 @@ type Record struct {
 	Subject        string            `json:"subject,omitempty"`          // keyed pseudonym of the person
 	GrantID        string            `json:"grant_id,omitempty"`         // the grant concerned
 	TokenID        string            `json:"token_id,omitempty"`         // jti of the token issued
-	Actor          string            `json:"actor,omitempty"`            // operator who acted, as the admin API knows them
+	Actor          string            `json:"actor,omitempty"`            // operator who acted, as the admin API knows them; of a reload also SIGHUP or watch
 	Count          int               `json:"count,omitempty"`            // a summary of this many like refusals; zero means one
+	Refreshed      bool              `json:"refreshed,omitempty"`        // admitted: the client lived before, and its host served its document anew
 	LastRequestID  string            `json:"last_request_id,omitempty"`  // of a summary: the last request it stands for
 	Metrics        map[string]int64  `json:"metrics,omitempty"`          // nanoseconds by name: timer_decide_ns, timer_fetch_ns
 

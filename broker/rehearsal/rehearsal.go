@@ -167,7 +167,7 @@ func (s Stage) begin(ctx context.Context, sc Scene) (*play, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.Activate(ctx, s.Policy, "", &p.unit, func(context.Context) error { return nil }); err != nil {
+	if err := b.Activate(ctx, s.Policy, "", "", &p.unit, func(context.Context) error { return nil }); err != nil {
 		return nil, err
 	}
 	p.broker, p.unit.records, p.unit.seen = b, nil, map[string]time.Time{sc.ClientID: sc.FirstSeen}

@@ -115,7 +115,7 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 		a.store.Close()
 		return nil, err
 	}
-	if err := errors.Join(a.prepareExport(), a.reload(ctx, "start")); err != nil {
+	if err := errors.Join(a.prepareExport(), a.reload(ctx, byStart)); err != nil {
 		a.close(ctx)
 		return nil, err
 	}

@@ -109,7 +109,7 @@ func (a *app) renewLocked(ctx context.Context) {
 		}
 	}
 	if err == nil {
-		err = a.activate(ctx, next, file.Values)
+		err = a.activate(ctx, next, file.Values, "")
 	}
 	if err != nil {
 		a.factsRejected(err)
@@ -122,8 +122,8 @@ func (a *app) renewLocked(ctx context.Context) {
 }
 
 // activate has the broker decide by a set with its facts; the caller keeps the
-// set as the active one.
-func (a *app) activate(ctx context.Context, set *policies.Set, values map[string]any) error {
+// set as the active one. by is who had it loaded; empty: nobody.
+func (a *app) activate(ctx context.Context, set *policies.Set, values map[string]any, by string) error {
 	sum, err := broker.FactsDigest(set.Facts())
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func (a *app) activate(ctx context.Context, set *policies.Set, values map[string
 		source = a.plan.facts + changes(active.set.Facts(), set.Facts())
 	}
 	u := a.store.Begin()
-	if err := a.broker.Activate(ctx, set, source, u, func(ctx context.Context) error { return a.store.Commit(ctx, u) }); err != nil {
+	if err := a.broker.Activate(ctx, set, source, by, u, func(ctx context.Context) error { return a.store.Commit(ctx, u) }); err != nil {
 		return err
 	}
 	in := &factsInForce{values: values, sha256: sum, since: time.Now()}
@@ -187,7 +187,7 @@ func (a *app) factsRejected(err error) {
 	}
 	a.log.Error().Str("event", "facts.rejected").Str("source", a.factsSource()).Msg("the facts in force go on: " + text)
 	a.batch.Add(decisionlog.Record{
-		DecisionID: broker.NewID(), Timestamp: time.Now(), Event: "facts.rejected", Outcome: decisionlog.OutcomeRefused,
+		DecisionID: broker.NewID(), Timestamp: time.Now(), Event: decisionlog.EventFactsRejected, Outcome: decisionlog.OutcomeRefused,
 		Reason: string(broker.ReasonPolicyError), Path: broker.Contract, Revision: a.broker.Revision(), FactsSHA256: a.facts.Load().sha256, Detail: text,
 	})
 }

@@ -47,7 +47,7 @@ func (a *app) reload(ctx context.Context, by string) error {
 		a.renewLocked(ctx) // a freeze does not wait until the policies are mended
 	}
 	if err == nil {
-		err = a.activate(ctx, set, values)
+		err = a.activate(ctx, set, values, actorOf(by))
 	}
 	if err != nil {
 		a.rejected(err, notes, by)
@@ -57,8 +57,19 @@ func (a *app) reload(ctx context.Context, by string) error {
 	return nil
 }
 
-// byWatch is a reload that nobody asked for.
-const byWatch = "watch"
+// Reloads that nobody asked for.
+const (
+	byStart = "start"
+	byWatch = "watch"
+)
+
+// actorOf is the actor of a reload in records: at a start there is none.
+func actorOf(by string) string {
+	if by == byStart {
+		return ""
+	}
+	return by
+}
 
 // activated notes that a revision decides, which may be the one that did
 // before.
@@ -97,7 +108,7 @@ func (a *app) rejected(err error, found []policies.Finding, by string) {
 	}
 	e.Str("revision", in).Msg("the last good revision stays in force: " + now.text)
 	a.batch.Add(decisionlog.Record{
-		DecisionID: broker.NewID(), Timestamp: now.at, Event: "policy.rejected", Outcome: decisionlog.OutcomeRefused,
-		Reason: string(broker.ReasonPolicyError), Path: broker.Contract, Revision: in, Detail: now.text,
+		DecisionID: broker.NewID(), Timestamp: now.at, Event: decisionlog.EventPolicyRejected, Outcome: decisionlog.OutcomeRefused,
+		Reason: string(broker.ReasonPolicyError), Path: broker.Contract, Revision: in, Actor: actorOf(by), Detail: now.text,
 	})
 }

@@ -203,7 +203,7 @@ func (g imaginedGuestList) live(t *testing.T, cfg config) []decisionlog.Record {
 		t.Fatal(err)
 	}
 	u := st.Begin()
-	if err := b.Activate(t.Context(), set, "", u, func(ctx context.Context) error { return st.Commit(ctx, u) }); err != nil {
+	if err := b.Activate(t.Context(), set, "", "", u, func(ctx context.Context) error { return st.Commit(ctx, u) }); err != nil {
 		t.Fatal(err)
 	}
 	admit := func(req broker.Request) (broker.Admission, bool) {

@@ -151,7 +151,7 @@ func kindOf(e webhookEvent) string {
 		return kindChanges
 	case e.Outcome == decisionlog.OutcomeRefused:
 		return kindRefusals
-	case e.Event == "admission.decided" && e.Outcome == decisionlog.OutcomeAdmitted:
+	case e.Event == decisionlog.EventAdmissionDecided && e.Outcome == decisionlog.OutcomeAdmitted:
 		return kindFirstSights
 	}
 	return ""

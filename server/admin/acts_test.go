@@ -66,7 +66,7 @@ func acting(t *testing.T) (*env, *host) {
 			t.Fatal(err)
 		}
 		u := c.Store.Begin()
-		if err := b.Activate(context.Background(), willing{}, "test", u, func(ctx context.Context) error { return c.Store.Commit(ctx, u) }); err != nil {
+		if err := b.Activate(context.Background(), willing{}, "test", "", u, func(ctx context.Context) error { return c.Store.Commit(ctx, u) }); err != nil {
 			t.Fatal(err)
 		}
 		c.Broker = b

@@ -154,7 +154,7 @@ func (a *api) byID(ctx context.Context, id string) ([]json.RawMessage, error) {
 // byClient finds all records of the request in which the client was last
 // decided about.
 func (a *api) byClient(ctx context.Context, id string) ([]json.RawMessage, error) {
-	newest, err := a.records(ctx, store.RecordQuery{ClientID: id, Event: "admission.decided", Newest: true, Limit: 1})
+	newest, err := a.records(ctx, store.RecordQuery{ClientID: id, Event: decisionlog.EventAdmissionDecided, Newest: true, Limit: 1})
 	if err != nil || len(newest) == 0 {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"guestlist/broker/decisionlog"
 )
 
 // rotated is the answer of a rotation that worked.
@@ -23,13 +25,13 @@ func (a *api) rotate(ctx context.Context, q url.Values) (any, error) {
 	if purpose == "" {
 		return nil, fail(http.StatusBadRequest, "parameter purpose is missing")
 	}
-	if err := a.recordAct(ctx, "keys.rotation_asked", fmt.Sprintf("%.40q", purpose)); err != nil {
+	if err := a.recordAct(ctx, decisionlog.EventKeysRotationAsked, fmt.Sprintf("%.40q", purpose)); err != nil {
 		return nil, err
 	}
 	if err := a.cfg.Rotate(ctx, purpose); err != nil {
 		return nil, fail(http.StatusUnprocessableEntity, "%s", err)
 	}
-	if err := a.recordAct(ctx, "keys.rotated", purpose); err != nil {
+	if err := a.recordAct(ctx, decisionlog.EventKeysRotated, purpose); err != nil {
 		return nil, fmt.Errorf("the %s key is rotated, but the record keys.rotated could not be written: %w", purpose, err)
 	}
 	return rotated{purpose}, nil

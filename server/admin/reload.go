@@ -21,7 +21,7 @@ func (a *api) reload(ctx context.Context, _ url.Values) (any, error) {
 	if a.cfg.Reload == nil {
 		return nil, fail(http.StatusNotFound, "this server cannot load its policies again")
 	}
-	if err := a.recordAct(ctx, "policy.reload_asked", ""); err != nil {
+	if err := a.recordAct(ctx, decisionlog.EventPolicyReloadAsked, ""); err != nil {
 		return nil, err
 	}
 	if err := a.cfg.Reload(ctx); err != nil {

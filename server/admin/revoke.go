@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"guestlist/broker"
+	"guestlist/broker/decisionlog"
 	"guestlist/store"
 )
 
@@ -46,7 +47,7 @@ func (a *api) recordRevoked(ctx context.Context, f ClientFilter, why string, n R
 	if n.Clients == 0 {
 		return nil
 	}
-	r, u, err := a.actRecord(ctx, "clients.revoked")
+	r, u, err := a.actRecord(ctx, decisionlog.EventClientsRevoked)
 	if err != nil {
 		return err
 	}

@@ -253,7 +253,7 @@ func (s *Server) SetFacts(values map[string]any) error {
 // enact activates a set.
 func (s *Server) enact(set *policies.Set) error {
 	u := s.Store.Begin()
-	if err := s.Broker.Activate(s.t.Context(), set, "test", u, func(ctx context.Context) error { return s.Store.Commit(ctx, u) }); err != nil {
+	if err := s.Broker.Activate(s.t.Context(), set, "test", "", u, func(ctx context.Context) error { return s.Store.Commit(ctx, u) }); err != nil {
 		return err
 	}
 	s.set = set

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"guestlist/broker"
+	"guestlist/broker/decisionlog"
 	"guestlist/store"
 )
 
@@ -86,7 +87,7 @@ func epochRace(e *env) {
 		e.must(func(u store.Unit) {
 			r := newRecord(name("activation", i))
 			r.Epoch = first + uint64(i)
-			r.Event = "policy.activated"
+			r.Event = decisionlog.EventPolicyActivated
 			// Whatever raises it: an activation, a block or a pin, and their end.
 			switch i % 5 {
 			case 0:
@@ -126,7 +127,7 @@ func (e *env) epochByLog(first uint64, conflicts *sync.Map) uint64 {
 		if _, lost := conflicts.Load(r.DecisionID); lost {
 			e.Errorf("record %d belongs to a unit that lost", s.Seq)
 		}
-		if r.Event == "policy.activated" {
+		if r.Event == decisionlog.EventPolicyActivated {
 			now++
 		}
 	}

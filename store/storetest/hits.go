@@ -48,7 +48,7 @@ func policyHits(e *env) {
 	refused := decided(second, decisionlog.OutcomeRefused, nil, "guardrails")
 	e.must(func(u store.Unit) { u.Append(refused) })
 	other := decided(moment(2*time.Hour), decisionlog.OutcomeDone, []string{"a"}, "", "a")
-	other.Event = "document.fetched"
+	other.Event = decisionlog.EventDocumentFetched
 	e.must(func(u store.Unit) { u.Append(other) })
 	e.want("lost", broker.ErrConflict, func(u store.Unit) {
 		u.RequireEpoch(99)

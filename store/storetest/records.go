@@ -62,7 +62,7 @@ func queried() []func(*decisionlog.Record) {
 		func(r *decisionlog.Record) {},
 		func(r *decisionlog.Record) { r.ClientID, r.RequestID = "https://other.example/c", "req-1" },
 		func(r *decisionlog.Record) { r.GrantID, r.RequestID = "g", "req-1" },
-		func(r *decisionlog.Record) { r.Event = "token.issued"; r.GrantID = "g" },
+		func(r *decisionlog.Record) { r.Event = decisionlog.EventTokenIssued; r.GrantID = "g" },
 		func(r *decisionlog.Record) { r.Outcome, r.Reason = decisionlog.OutcomeRefused, "policy_denied" },
 		func(r *decisionlog.Record) { r.ClientID = clientID + "x"; r.DecisionID = "chosen" },
 		func(r *decisionlog.Record) {
@@ -106,13 +106,13 @@ func recordQueries(e *env) {
 		{"client", store.RecordQuery{ClientID: clientID}, []uint64{1, 3, 4, 5}},
 		{"client, newest two", store.RecordQuery{ClientID: clientID, Newest: true, Limit: 2}, []uint64{5, 4}},
 		{"grant", store.RecordQuery{GrantID: "g"}, []uint64{3, 4}},
-		{"event", store.RecordQuery{Event: "token.issued"}, []uint64{4}},
+		{"event", store.RecordQuery{Event: decisionlog.EventTokenIssued}, []uint64{4}},
 		{"outcome", store.RecordQuery{Outcome: decisionlog.OutcomeRefused}, []uint64{5}},
 		{"reason", store.RecordQuery{Reason: "policy_denied", Newest: true, Limit: 1}, []uint64{5}},
 		{"since is at or after", store.RecordQuery{Since: moment(4 * time.Minute)}, []uint64{5, 6, 7, 8}},
 		{"until is before", store.RecordQuery{Until: moment(time.Minute)}, []uint64{1}},
-		{"several members", store.RecordQuery{ClientID: clientID, GrantID: "g", Event: "token.issued"}, []uint64{4}},
-		{"members that do not meet", store.RecordQuery{RequestID: "req-1", Event: "token.issued"}, nil},
+		{"several members", store.RecordQuery{ClientID: clientID, GrantID: "g", Event: decisionlog.EventTokenIssued}, []uint64{4}},
+		{"members that do not meet", store.RecordQuery{RequestID: "req-1", Event: decisionlog.EventTokenIssued}, nil},
 	} {
 		if got := seqs(e.records(test.q)); !reflect.DeepEqual(got, test.want) {
 			e.Errorf("%s: Records(%+v) = %v, want %v", test.name, test.q, got, test.want)

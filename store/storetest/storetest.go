@@ -261,7 +261,7 @@ func newCode(hash string) store.Code {
 
 func newRecord(id string) decisionlog.Record {
 	return decisionlog.Record{
-		DecisionID: id, Timestamp: moment(0), Event: "admission.decided", Outcome: decisionlog.OutcomeAdmitted,
+		DecisionID: id, Timestamp: moment(0), Event: decisionlog.EventAdmissionDecided, Outcome: decisionlog.OutcomeAdmitted,
 		RequestID: "req-" + id, ClientID: clientID, Detail: "detail of " + id, Source: "192.0.2.1",
 	}
 }

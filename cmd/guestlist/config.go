@@ -98,8 +98,9 @@ type lifetimesConfig struct {
 }
 
 type decisionLogConfig struct {
-	Stdout bool
-	File   string // JSON lines are appended; empty: no file
+	Stdout    bool
+	File      string // JSON lines are appended; empty: no file
+	Exporters []exporterConfig
 }
 
 type adminConfig struct {

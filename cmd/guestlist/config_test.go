@@ -64,6 +64,27 @@ lifetimes:
 decision_log:
   stdout: true
   file: decisions.jsonl
+  exporters:
+    - name: archive
+      type: file
+      path: archive.jsonl
+      max_bytes: 1000000
+      keep: 3
+    - name: siem
+      type: http
+      view: opa
+      from: now
+      url: https://logs.example/in
+      token_file: hook.secret
+      format: json
+      gzip: true
+      batch_records: 50
+      batch_bytes: 200000
+      batch_wait: 5s
+      timeout: 30s
+    - name: otel
+      type: otlp
+      url: https://otel.example/v1/logs
 admin:
   socket: admin.sock
 webhooks:
@@ -152,12 +173,18 @@ func TestConfigGood(t *testing.T) {
 			{ID: "https://mcp.example/mcp", Name: "The server", Scopes: []string{"mcp:read", "mcp:write"}, TokenFormat: "jwt", SigningAlg: "ES256"},
 			{ID: "https://api.example/", Name: "api.example", TokenFormat: "jwt", SigningAlg: "ES256"},
 		},
-		Keys:        keysConfig{Dir: dir + "/keys"},
-		Maxima:      map[string]any{"access_token": map[string]any{"ttl": "10m"}, "document": map[string]any{"max_bytes": uint64(6000)}},
-		Lifetimes:   lifetimesConfig{Ticket: d(5 * time.Minute), Code: d(30 * time.Second), Session: d(30 * 24 * time.Hour)},
-		DecisionLog: decisionLogConfig{Stdout: true, File: dir + "/decisions.jsonl"},
-		Admin:       adminConfig{Socket: dir + "/admin.sock"},
-		Help:        helpConfig{Ask: "the identity team, iam@corp.example", URL: "https://help.corp.example/guestlist"},
+		Keys:      keysConfig{Dir: dir + "/keys"},
+		Maxima:    map[string]any{"access_token": map[string]any{"ttl": "10m"}, "document": map[string]any{"max_bytes": uint64(6000)}},
+		Lifetimes: lifetimesConfig{Ticket: d(5 * time.Minute), Code: d(30 * time.Second), Session: d(30 * 24 * time.Hour)},
+		DecisionLog: decisionLogConfig{Stdout: true, File: dir + "/decisions.jsonl", Exporters: []exporterConfig{
+			{Name: "archive", Type: "file", View: "native", From: "start", Path: dir + "/archive.jsonl", MaxBytes: 1000000, Keep: 3},
+			{Name: "siem", Type: "http", View: "opa", From: "now", URL: "https://logs.example/in", TokenFile: dir + "/hook.secret", Format: "json", Gzip: true,
+				BatchRecords: 50, BatchBytes: 200000, BatchWait: d(5 * time.Second), Timeout: d(30 * time.Second)},
+			{Name: "otel", Type: "otlp", View: "native", From: "start", URL: "https://otel.example/v1/logs",
+				BatchRecords: 256, BatchBytes: 1 << 20, BatchWait: d(time.Second), Timeout: d(10 * time.Second)},
+		}},
+		Admin: adminConfig{Socket: dir + "/admin.sock"},
+		Help:  helpConfig{Ask: "the identity team, iam@corp.example", URL: "https://help.corp.example/guestlist"},
 		Webhooks: []webhookConfig{
 			{URL: "https://hooks.example/guestlist", Events: []string{"refusals", "changes"}, SecretFile: dir + "/hook.secret", PerMinute: 30},
 			{URL: "https://other.example/", Events: []string{"refusals", "changes", "first_sights"}, SecretFile: dir + "/hook.secret", PerMinute: 60},
@@ -283,7 +310,6 @@ func TestConfigWrong(t *testing.T) {
 		{"facts in no directory", "log:\n  level", "facts: none/facts.yaml\nlog:\n  level", "facts: there is no directory "},
 		{"facts in the people file", "log:\n  level", "facts: people.yaml\nlog:\n  level", "facts: is the same file as people.file"},
 		{"decision_log.retain", "  stdout: true", "  retain: 30d", "decision_log.retain: is not available yet"},
-		{"decision_log.exporters", "  stdout: true", "  exporters: []", "decision_log.exporters: is not available yet"},
 		{"admin.listen", "  socket: admin.sock", "  listen: 127.0.0.1:1", "admin.listen: is not available yet"},
 		{"resource secret file", "    token_format: jwt", "    secret_file: nowhere", "resources[0].secret_file: open "},
 		{"resource twice but for a slash", "https://api.example/", "https://MCP.example/mcp", "is resources[0] already"},
@@ -347,6 +373,34 @@ func TestConfigWrong(t *testing.T) {
 		{"log over the store", "decisions.jsonl", "guestlist.db", "decision_log.file: is the same file as store"},
 		{"long socket", "admin.sock", strings.Repeat("s", 104), "the path of a socket has at most 103 bytes"},
 		{"no authority", "ca.pem", "empty.pem", "outbound.ca_file:"},
+		// exporters
+		{"exporter without name", "    - name: archive\n      type", "    - type", "decision_log.exporters[0].name: is required"},
+		{"exporter with a bad name", "name: archive", "name: Archive", `decision_log.exporters[0].name: "Archive" is no name of an exporter`},
+		{"exporter twice", "name: otel", "name: siem", "decision_log.exporters[2].name: is that of decision_log.exporters[1]"},
+		{"exporter named like a short form", "name: archive", "name: file", "decision_log.exporters[0].name: is that of decision_log.file"},
+		{"exporter without type", "    - name: otel\n      type: otlp\n", "    - name: otel\n", "decision_log.exporters[2].type: is required"},
+		{"exporter of no type", "type: otlp", "type: otl", `decision_log.exporters[2].type: "otl" is none of them (did you mean otlp?)`},
+		{"second to stdout", "type: otlp\n      url: https://otel.example/v1/logs", "type: stdout", "decision_log.exporters[2].type: decision_log.stdout writes there already"},
+		{"exporter with another's member", "type: otlp", "type: otlp\n§      format: json", "decision_log.exporters[2].format: is of no use with type otlp, but with http. Remedy: remove it"},
+		{"exporter with a file's member", "type: otlp", "type: otlp\n§      keep: 3", "decision_log.exporters[2].keep: is of no use with type otlp, but with file"},
+		{"exporter of no view", "view: opa", "view: natve", `decision_log.exporters[1].view: "natve" is none of them (did you mean native?). Remedy: write native or opa`},
+		{"exporter from then", "from: now", "from: then", `decision_log.exporters[1].from: "then" is none of them`},
+		{"exporter without path", "    - name: archive\n      type: file\n      path: archive.jsonl\n", "    - name: archive\n      type: file\n", "decision_log.exporters[0].path: is required"},
+		{"exporter into no directory", "path: archive.jsonl", "path: none/archive.jsonl", "decision_log.exporters[0].path: there is no directory DIR/none"},
+		{"exporter over the store", "path: archive.jsonl", "path: guestlist.db", "decision_log.exporters[0].path: is the same file as store"},
+		{"exporter over the log", "path: archive.jsonl", "path: decisions.jsonl", "decision_log.exporters[0].path: is the same file as decision_log.file"},
+		{"exporter of small files", "max_bytes: 1000000", "max_bytes: 1000", "decision_log.exporters[0].max_bytes: 1000 is not from 65536 to"},
+		{"exporter keeps none", "keep: 3", "keep: 0", "decision_log.exporters[0].keep: 0 is not from 1 to 1000"},
+		{"exporter keeps what is not renamed", "      max_bytes: 1000000\n", "", "decision_log.exporters[0].keep: is of no use without max_bytes"},
+		{"exporter without url", "    - name: otel\n      type: otlp\n      url: https://otel.example/v1/logs\n", "    - name: otel\n      type: otlp\n", "decision_log.exporters[2].url: is required. Remedy: write https://otel.corp.example/v1/logs"},
+		{"exporter in clear", "https://logs.example/in", "http://logs.example/in", `decision_log.exporters[1].url: scheme "http" is not allowed`},
+		{"exporter without its token", "token_file: hook.secret", "token_file: none.secret", "decision_log.exporters[1].token_file: open "},
+		{"exporter with an empty token", "token_file: hook.secret", "token_file: empty.pem", "decision_log.exporters[1].token_file: the secret in "},
+		{"exporter in no format", "format: json", "format: csv", `decision_log.exporters[1].format: "csv" is none of them`},
+		{"exporter with small batches", "batch_bytes: 200000", "batch_bytes: 1", "decision_log.exporters[1].batch_bytes: 1 is not from 16384 to"},
+		{"exporter with no batches", "batch_records: 50", "batch_records: 0", "decision_log.exporters[1].batch_records: 0 is not from 1 to 10000"},
+		{"exporter that waits", "batch_wait: 5s", "batch_wait: 1h", "decision_log.exporters[1].batch_wait: 1h is more than 1m"},
+		{"exporter without time", "timeout: 30s", "timeout: 1ms", "decision_log.exporters[1].timeout: 1ms is too short"},
 		// webhooks
 		{"webhook without url", "  - url: https://other.example/\n    secret_file", "  - secret_file", "webhooks[1].url: is required"},
 		{"webhook in clear", "https://other.example/", "http://other.example/", `webhooks[1].url: scheme "http" is not allowed`},

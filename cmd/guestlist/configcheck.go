@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,6 +39,7 @@ func (r *configReader) check(c *config) {
 	r.checkFiles(c)
 	r.checkHelp(c.Help)
 	r.checkWebhooks(c)
+	r.checkExporters(c)
 	r.checkMaxima(c)
 	r.checkDurations([]durationBound{
 		{"lifetimes.ticket", c.Lifetimes.Ticket, time.Minute, time.Hour, ""},
@@ -187,12 +189,22 @@ func (r *configReader) checkFiles(c *config) {
 		}
 		r.checkNewFile("admin.socket", s)
 	}
-	first := map[string]string{}
-	for _, f := range []struct{ path, file string }{
+	r.checkDistinct(c)
+}
+
+// checkDistinct refuses one file for two purposes.
+func (r *configReader) checkDistinct(c *config) {
+	type named struct{ path, file string }
+	all := []named{
 		{"store", c.storeFile()}, {"people.file", c.People.File}, {"facts", c.Facts}, {"decision_log.file", c.DecisionLog.File},
 		{"admin.socket", c.Admin.Socket}, {"tls.cert_file", c.TLS.CertFile}, {"outbound.ca_file", c.Outbound.CAFile},
 		{"outbound.egress_proxy.credentials_file", c.Outbound.EgressProxy.CredentialsFile},
-	} {
+	}
+	for i, e := range c.DecisionLog.Exporters {
+		all = append(all, named{fmt.Sprintf("decision_log.exporters[%d].path", i), e.Path})
+	}
+	first := map[string]string{}
+	for _, f := range all {
 		if other, taken := first[f.file]; taken && f.file != "" {
 			r.fault(f.path, "give each its own", "is the same file as %s", other)
 		}

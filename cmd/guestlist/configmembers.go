@@ -61,7 +61,7 @@ func (c *config) members() map[string]configMember {
 			"stdout":    {value: flagValue(&c.DecisionLog.Stdout)},
 			"file":      {value: fileValue(&c.DecisionLog.File)},
 			"retain":    {value: notYet},
-			"exporters": {value: notYet},
+			"exporters": {value: sectionValues(&c.DecisionLog.Exporters, (*exporterConfig).members)},
 		}},
 		"admin": {section: map[string]configMember{
 			"socket": {value: fileValue(&c.Admin.Socket), env: "GUESTLIST_ADMIN_SOCKET"},

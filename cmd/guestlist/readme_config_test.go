@@ -19,6 +19,7 @@ func TestReadmeConfiguration(t *testing.T) {
 		t.Fatal("the section has no yaml")
 	}
 	dir := configDir(t)
+	writeTestFile(t, filepath.Join(dir, "siem.token"), "a-token\n")
 	writeTestFile(t, filepath.Join(dir, "mcp.secret"), strings.Repeat("s", 43)+"\n")
 	writeTestFile(t, filepath.Join(dir, "console.json"), `{"client_id": "s6BhdRkqt3", "client_name": "Console", "redirect_uris": ["https://console.corp.example/cb"]}`)
 	file := strings.NewReplacer("/var/lib/guestlist", "DIR", "path: guests", "path: policies").Replace(block[1])
@@ -56,6 +57,9 @@ func TestReadmeConfiguration(t *testing.T) {
 	})
 	for name := range (&resourceConfig{}).members() {
 		named("resources." + name)
+	}
+	for name := range (&exporterConfig{}).members() {
+		named("decision_log.exporters." + name)
 	}
 	for name := range (&webhookConfig{}).members() {
 		named("webhooks." + name)

@@ -62,12 +62,13 @@ func treeState(root fs.FS) string {
 
 // loadSettled loads the policies of a moment at which nothing changed: the tree
 // was quiet for a while before, and is the same when all of it was read and
-// compiled. It returns the state of that tree. The first load of a program does
-// not wait for quiet.
+// compiled. It returns the state of that tree. The first load of a program
+// waits for quiet only where something changed a moment ago: a server may start
+// in the middle of a checkout, but mostly it does not.
 func loadSettled(ctx context.Context, cfg policies.Config, first bool) (set *policies.Set, notes []policies.Finding, tree string, err error) {
 	for began := time.Now(); ; {
 		tree = treeState(cfg.FS)
-		if !first {
+		if !first || changedLately(cfg.FS, began) {
 			if tree, err = settled(ctx, cfg.FS, tree, began); err != nil {
 				return nil, nil, tree, err
 			}
@@ -78,6 +79,27 @@ func loadSettled(ctx context.Context, cfg policies.Config, first bool) (set *pol
 		}
 		first = false
 	}
+}
+
+// changedLately reports whether a file or directory was written within
+// settleFor before now, or is written in the future, which tells nothing.
+func changedLately(root fs.FS, now time.Time) bool {
+	if root == nil {
+		return false
+	}
+	found := errors.New("found")
+	return fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if strings.HasPrefix(path.Base(name), ".") && name != "." {
+			if d != nil && d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if info, err := fs.Stat(root, name); err == nil && now.Sub(info.ModTime()) < settleFor {
+			return found
+		}
+		return nil
+	}) != nil
 }
 
 // settled waits until the tree has been quiet for settleFor.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -90,16 +91,30 @@ func (t table) print(w io.Writer, format string) error {
 		}
 		return nil
 	case "table":
-		tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(tw, strings.Join(t.columns, "\t"))
-		for _, row := range t.rows {
-			fmt.Fprintln(tw, strings.Join(clean(row), "\t"))
-		}
-		return tw.Flush()
+		return t.printAligned(w)
 	case "csv":
 		return t.printCSV(w)
 	}
 	return &formatError{name: format, wanted: "table, json, ndjson or csv"}
+}
+
+// printAligned writes t in columns, without blanks at the ends of lines.
+func (t table) printAligned(w io.Writer) error {
+	var b bytes.Buffer
+	tw := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, strings.Join(t.columns, "\t"))
+	for _, row := range t.rows {
+		fmt.Fprintln(tw, strings.Join(clean(row), "\t"))
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := io.WriteString(w, strings.TrimRight(line, " \n")+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printCSV writes t as RFC 4180 has it, with cells that no spreadsheet takes

@@ -50,7 +50,7 @@ func policyEvalCommand() *cobra.Command {
 			"phase user, --refresh-after for phase refresh.\n\n" +
 			"With --config the maxima, resources, facts, registered clients and switches of that server count\n" +
 			"too, and its blocks and pins while it runs.\n\n" +
-			"Exit code 0: admitted; 1: the question could not be asked; 2: refused.",
+			"Exit code 0: admitted, or with --phase url not refused; 1: the question could not be asked; 2: refused.",
 		Example: "  guestlist policy eval https://agents.example/oauth/client.json --policies guests --document client.json\n" +
 			"  guestlist policy eval https://agents.example/oauth/client.json --policies guests --phase url\n" +
 			"  guestlist policy eval https://agents.example/oauth/client.json --config guestlist.yaml --fetch \\\n" +

@@ -102,3 +102,16 @@ func TestCommandsHaveExamples(t *testing.T) {
 	}
 	walk(newRoot())
 }
+
+// TestTablesEndWithoutBlanks: what is pasted into a file is clean there.
+func TestTablesEndWithoutBlanks(t *testing.T) {
+	code, stdout, stderr := runProgram(t, "", "init", filepath.Join(t.TempDir(), "guests"))
+	if code != 0 || !strings.Contains(stdout, "\nci.sh ") {
+		t.Fatalf("init = exit %d, %q, %q", code, stdout, stderr)
+	}
+	for line := range strings.Lines(stdout) {
+		if strings.HasSuffix(line, " \n") {
+			t.Errorf("init prints %q, which ends with a blank", line)
+		}
+	}
+}

@@ -97,6 +97,9 @@ type Store interface {
 	Versions(ctx context.Context, clientID string) ([]broker.Version, error)
 	// Grants lists grants, ended ones included, newest first.
 	Grants(ctx context.Context, q GrantQuery) ([]Grant, error)
+	// Offline returns the grants that have a refresh token which is neither
+	// spent nor over at now. Whether the grant has ended is not looked at.
+	Offline(ctx context.Context, now time.Time) (map[string]bool, error)
 	// Hits returns how often each policy took part in decisions, by name. They
 	// are counted in the commit of the record, and outlive the policy.
 	Hits(ctx context.Context) (map[string]Hits, error)

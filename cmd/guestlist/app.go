@@ -165,7 +165,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	}
 	reload := func(ctx context.Context) error { return a.reload(ctx, admin.Actor(ctx)) }
 	rotate := func(_ context.Context, purpose string) error { return k.Rotate(purpose) }
-	a.admin, err = admin.New(admin.Config{Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Reload: reload, Rotate: rotate, Broker: a.broker})
+	a.admin, err = admin.New(admin.Config{Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Reload: reload, Rotate: rotate, Broker: a.broker, Pseudonym: k.Pseudonym})
 	return err
 }
 

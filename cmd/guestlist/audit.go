@@ -4,71 +4,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"guestlist/broker"
-	"guestlist/server/admin"
 )
 
 // auditCommand reads the decision log of a running server.
 func auditCommand() *cobra.Command {
 	server := &serverFlags{}
 	return askCommand("audit", "Read the decision log of a running server", server,
-		auditListCommand(server), auditWhyCommand(server))
-}
-
-// auditListCommand lists records.
-func auditListCommand(server *serverFlags) *cobra.Command {
-	var f admin.RecordFilter
-	var since, until string
-	c := &cobra.Command{
-		Use:   "ls",
-		Short: "List the newest decision records that fit, in the order they were written",
-		Example: "  guestlist audit ls --outcome refused --since 24h\n" +
-			"  guestlist audit ls --client https://agents.example/oauth/client.json -o csv",
-		Args: noArgs,
-	}
-	c.Flags().StringVar(&f.ClientID, "client", "", "only this client identifier")
-	c.Flags().StringVar(&f.Event, "event", "", "only this event, for instance admission.decided")
-	c.Flags().StringVar(&f.Outcome, "outcome", "", "only this outcome, for instance admitted, reused, refused, issued, granted or done")
-	c.Flags().StringVar(&f.Reason, "reason", "", "only this reason, for instance no_policy_matched")
-	c.Flags().StringVar(&since, "since", "", "not older: a time, a date or how long ago (2026-11-20T10:00:00Z, 2026-11-20, 24h)")
-	c.Flags().StringVar(&until, "until", "", "older: a time, a date or how long ago")
-	c.Flags().IntVar(&f.Limit, "limit", 100, "at most this many records, up to 1000")
-	format := outputFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		now := time.Now()
-		var err error
-		if f.Since, err = moment("--since", since, now); err != nil {
-			return err
-		}
-		if f.Until, err = moment("--until", until, now); err != nil {
-			return err
-		}
-		if f.Limit < 1 {
-			return fmt.Errorf("--limit %d: want a number from 1 to 1000", f.Limit)
-		}
-		api, err := server.client()
-		if err != nil {
-			return err
-		}
-		f.Newest = true
-		records, err := api.Records(c.Context(), f)
-		if err != nil {
-			return err
-		}
-		slices.Reverse(records)
-		t, err := recordTable(records)
-		if err != nil {
-			return err
-		}
-		return t.print(quietFor(c.OutOrStdout(), *format), *format)
-	}
-	return c
+		auditListCommand(server), auditWhyCommand(server), auditExportCommand(server))
 }
 
 // moment reads a time, a date (UTC) or a duration before now; empty is none.

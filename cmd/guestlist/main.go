@@ -69,6 +69,6 @@ func newRoot() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(badFlag)
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(serveCommand(), statusCommand(), initCommand(), policyCommand(), clientCommand(), auditCommand(), personCommand(), factsCommand(), keysCommand(), versionCommand())
+	root.AddCommand(serveCommand(), statusCommand(), initCommand(), policyCommand(), clientCommand(), auditCommand(), reportCommand(), personCommand(), factsCommand(), keysCommand(), versionCommand())
 	return root
 }

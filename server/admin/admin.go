@@ -20,8 +20,9 @@
 //	POST /v1/clients/unblock?kind=&value=    take a block back
 //	POST /v1/clients/revoke?FILTER&why=      end clients and their grants
 //	GET  /v1/blocks                          every block
-//	GET  /v1/audit?client_id=&event=&outcome=&reason=&since=&until=&limit=&newest=
+//	GET  /v1/audit?RECORDS                records that fit, in a view
 //	GET  /v1/audit/why?id=ID              the records behind a request, a decision or a client
+//	GET  /v1/report/clients?FILTER        who has access to what, with totals
 //	GET  /v1/status                       what the process says of itself
 //	GET  /v1/policies?patterns=           the policies that decide, with what they name where patterns=all, and their hits
 //	GET  /v1/policies/status              the revision that decides, and what was wrong with the last load
@@ -33,6 +34,9 @@
 //
 // FILTER is url=&url_prefix=&host=&domain=&document=&policy=&label=&registration=&state=,
 // all of which must fit.
+//
+// RECORDS is client_id=&host=&domain=&person=&policy=&label=&grant_id=&event=&outcome=&reason=&since=&until=,
+// all of which must fit, with after=&before=&limit=&newest=&view=&wait= for the page.
 //
 // An error is {"error": text}. Unknown and repeated parameters are refused;
 // an empty one counts as absent. Identifiers travel in the query, never in
@@ -67,6 +71,10 @@ type Config struct {
 	// answers 404.
 	Policies     func(ctx context.Context, patterns bool) (any, error)
 	PolicyStatus func(ctx context.Context) (any, error)
+
+	// Pseudonym names a person in records; nil: records cannot be asked for by
+	// username.
+	Pseudonym func(username string) string
 
 	Reload func(ctx context.Context) error // loads the policies again, [Actor] names who asked; nil: the route answers 404
 

@@ -22,9 +22,11 @@ const (
 // nobody's request.
 var entries = []decisionlog.Record{
 	{DecisionID: "d1", RequestID: "r1", Event: "admission.decided", Outcome: "refused", Reason: "no_policy_matched", PublicReason: "client_not_admitted", ClientID: mallory, Detail: "secret detail"},
-	{DecisionID: "d2", RequestID: "r2", Event: "admission.decided", Outcome: "admitted", ClientID: alice},
+	{DecisionID: "d2", RequestID: "r2", Event: "admission.decided", Outcome: "admitted", ClientID: alice,
+		Subject: strings.Repeat("a", 22), Policy: []string{"agents"}, Labels: map[string]string{"mcp": "true"}, GrantID: "g1"},
 	{DecisionID: "d3", RequestID: "r3", Event: "client.pruned", Outcome: "pruned", Reason: "client_ended", ClientID: mallory},
-	{DecisionID: "d4", RequestID: "r3", Event: "admission.decided", Outcome: "refused", Reason: "policy_denied", ClientID: mallory},
+	{DecisionID: "d4", RequestID: "r3", Event: "admission.decided", Outcome: "refused", Reason: "policy_denied", ClientID: mallory,
+		Phases: []decisionlog.Phase{{Phase: "url", Denials: []decisionlog.Denial{{Policy: "agents"}}}}},
 	{DecisionID: "d5", RequestID: "r3", Event: "step.noted", Outcome: "done", ClientID: mallory},
 	{DecisionID: "d6", Event: "policy.activated", Outcome: "done", Revision: "rev"},
 }
@@ -56,7 +58,7 @@ func ids(t *testing.T, records []json.RawMessage) string {
 }
 
 func TestRecordsByFilter(t *testing.T) {
-	e := start(t, nil)
+	e := start(t, func(c *admin.Config) { c.Pseudonym = func(name string) string { return strings.Repeat(name[:1], 22) } })
 	e.log()
 	for _, test := range []struct {
 		name   string
@@ -74,6 +76,16 @@ func TestRecordsByFilter(t *testing.T) {
 		{"newest two, newest first", admin.RecordFilter{Limit: 2, Newest: true}, "d6 d5"},
 		{"all at once", admin.RecordFilter{ClientID: mallory, Event: "admission.decided", Outcome: "refused", Since: noon, Until: noon.Add(time.Hour), Newest: true}, "d4 d1"},
 		{"nothing", admin.RecordFilter{Reason: "no_such_reason"}, ""},
+		{"host", admin.RecordFilter{Host: "alice.example"}, "d2"},
+		{"domain", admin.RecordFilter{Domain: "mallory.example"}, "d1 d3 d4 d5"},
+		{"person, by username", admin.RecordFilter{Person: "alice"}, "d2"},
+		{"person, by pseudonym", admin.RecordFilter{Person: strings.Repeat("a", 22)}, "d2"},
+		{"another person", admin.RecordFilter{Person: "bob"}, ""},
+		{"policy", admin.RecordFilter{Policy: "agents"}, "d2 d4"},
+		{"label", admin.RecordFilter{Label: "mcp"}, "d2"},
+		{"grant", admin.RecordFilter{GrantID: "g1"}, "d2"},
+		{"after", admin.RecordFilter{After: 4}, "d5 d6"},
+		{"before", admin.RecordFilter{Before: 3, Newest: true}, "d2 d1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := e.client.Records(context.Background(), test.filter)

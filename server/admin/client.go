@@ -73,18 +73,6 @@ func (n *NoServer) Error() string {
 	return fmt.Sprintf("no server answers on %s: start it with guestlist serve, or name the socket of a running one with --config or --socket", n.Socket)
 }
 
-// RecordFilter selects records; every set member must fit.
-type RecordFilter struct {
-	ClientID string    // exact client identifier
-	Event    string    // exact event
-	Outcome  string    // exact outcome
-	Reason   string    // exact reason
-	Since    time.Time // at or after
-	Until    time.Time // before
-	Limit    int       // at most this many; zero means 100, the most is 1000
-	Newest   bool      // the newest ones, newest first; else the oldest
-}
-
 // Clients returns one page of the clients that f selects, behind the
 // identifier after; limit zero means 100, the most is 1000.
 func (c *Client) Clients(ctx context.Context, f ClientFilter, after string, limit int) (ClientPage, error) {
@@ -115,24 +103,6 @@ func (c *Client) Blocks(ctx context.Context) ([]broker.Block, error) {
 	var out BlockPage
 	err := c.call(ctx, http.MethodGet, "/v1/blocks", nil, &out)
 	return out.Blocks, err
-}
-
-// Records returns the records that fit f.
-func (c *Client) Records(ctx context.Context, f RecordFilter) ([]json.RawMessage, error) {
-	q := url.Values{}
-	set(q, "client_id", f.ClientID)
-	set(q, "event", f.Event)
-	set(q, "outcome", f.Outcome)
-	set(q, "reason", f.Reason)
-	setTime(q, "since", f.Since)
-	setTime(q, "until", f.Until)
-	setLimit(q, f.Limit)
-	if f.Newest {
-		q.Set("newest", "true")
-	}
-	var out RecordPage
-	err := c.call(ctx, http.MethodGet, "/v1/audit", q, &out)
-	return out.Records, err
 }
 
 // Why returns what happened to a request; id is its request id, a decision
@@ -197,9 +167,11 @@ func setTime(q url.Values, name string, t time.Time) {
 	}
 }
 
-func setLimit(q url.Values, limit int) {
-	if limit != 0 {
-		q.Set("limit", strconv.Itoa(limit))
+func setLimit(q url.Values, limit int) { setNumber(q, "limit", uint64(limit)) }
+
+func setNumber(q url.Values, name string, n uint64) {
+	if n != 0 {
+		q.Set(name, strconv.FormatUint(n, 10))
 	}
 }
 

@@ -125,7 +125,8 @@ type summary struct {
 	terms, codes, lists []byte
 }
 
-// readSummary reports false for what writeSummary did not write.
+// readSummary reports false for what is cut short. It does not look at the
+// postings: a query reads thousands of summaries, and a checksum covers each.
 func readSummary(raw []byte) (s summary, ok bool) {
 	var used int
 	for _, to := range []*int64{&s.first, &s.last} {
@@ -140,17 +141,11 @@ func readSummary(raw []byte) (s summary, ok bool) {
 	}
 	raw = raw[used:]
 	s.terms, s.codes, s.lists = raw[:n*termLen], raw[n*termLen:n*(termLen+1)], raw[n*(termLen+1):]
-	length := 0
-	for _, code := range s.codes {
-		if code > codeBits {
-			return s, false
-		}
-		length += int(code)
-	}
-	return s, length == len(s.lists)
+	return s, true
 }
 
-// find returns the records that have a term.
+// find returns the records that have a term; all of the block where it cannot
+// tell.
 func (s summary) find(term uint32) (p postings) {
 	n := len(s.codes)
 	at := func(i int) uint32 {
@@ -166,6 +161,9 @@ func (s summary) find(term uint32) (p postings) {
 		from += int(code)
 	}
 	code := s.codes[i]
+	if code > codeBits || from+int(code) > len(s.lists) {
+		return everyPosting
+	}
 	list := s.lists[from : from+int(code)]
 	switch code {
 	case codeAll:

@@ -152,3 +152,38 @@ func (u *unit) insert(b bucket, key []byte, kind byte, raw []byte, until time.Ti
 		return t.setExpiry(kind, key, nil, until)
 	})
 }
+
+// Offline returns the grants that have a refresh token which can be used.
+func (s *Store) Offline(ctx context.Context, now time.Time) (map[string]bool, error) {
+	out, pos, done := map[string]bool{}, []byte{}, false
+	for !done {
+		err := s.read(ctx, func(v view) error {
+			bk, err := v.bucket(refreshBucket)
+			if err != nil {
+				return err
+			}
+			cur := bk.Cursor()
+			key, _ := cur.Seek(pos)
+			for range scanStep {
+				if key == nil {
+					done = true
+					return nil
+				}
+				r, _, err := load[store.Refresh](v, refreshBucket, key)
+				if err != nil {
+					return err
+				}
+				if r.SpentAt.IsZero() && now.Before(r.ExpiresAt) {
+					out[r.GrantID] = true
+				}
+				pos = append(bytes.Clone(key), 0)
+				key, _ = cur.Next()
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	"guestlist/broker"
@@ -50,5 +52,25 @@ func accessRows(e *env) {
 	won, _, conflicts := e.race(16, func(i int, u store.Unit) { u.PutAccess(newAccess("race")) })
 	if won != 1 || conflicts != 15 {
 		e.Errorf("16 of one key: %d won, %d conflicts, want 1, 15", won, conflicts)
+	}
+}
+
+func refreshOffline(e *env) {
+	for i := range 1200 { // more than a store should look at in one view
+		r := newRefresh(name("h", i))
+		r.GrantID, r.ExpiresAt = name("g", i%3), moment(time.Duration(i%3)*time.Hour)
+		r.KeepUntil = r.ExpiresAt
+		e.must(func(u store.Unit) { u.PutRefresh(r) })
+	}
+	for i := range 400 {
+		e.must(func(u store.Unit) {
+			u.SpendRefresh(name("h", 3*i+2), store.RefreshUse{At: moment(0), Successor: "s", KeepUntil: moment(0)})
+		})
+	}
+	for after, want := range map[time.Duration][]string{0: {"g001"}, -time.Nanosecond: {"g000", "g001"}, time.Hour: nil} {
+		got, err := e.s.Offline(context.Background(), moment(after))
+		if have := slices.Sorted(maps.Keys(got)); err != nil || !slices.Equal(have, want) {
+			e.Errorf("Offline(%v later) = %v, %v, want %v", after, have, err, want)
+		}
 	}
 }

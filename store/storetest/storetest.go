@@ -86,6 +86,7 @@ func suite() []conformance {
 		{"refresh: grace window closed", refreshClosed},
 		{"refresh: a spent token is kept and recognised", refreshKept},
 		{"refresh: nothing is spent once the grant ended", refreshGrantEnds},
+		{"refresh: grants that can be used offline (G-28)", refreshOffline},
 		{"access: rows, ended for ever", accessRows},
 		{"sessions and cursors", sessions},
 		{"units: staged writes are not seen", unseen},

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"guestlist/broker/decisionlog"
+	"guestlist/server/admin"
+	"guestlist/store/bolt"
+)
+
+// TestAuditNames: a name that no record can have is refused with the one that
+// was meant, and so is a page or a format that cannot be.
+func TestAuditNames(t *testing.T) {
+	t.Setenv("GUESTLIST_CONFIG", "")
+	socket := adminSocket(t)
+	for args, want := range map[string]string{
+		"ls --outcome refuse":                   `--outcome "refuse": no record can have it (did you mean refused?)`,
+		"ls --reason no_policy_match":           "(did you mean no_policy_matched?)",
+		"ls --outcome xyz":                      "want one of admitted, done",
+		"ls --limit 0":                          "want a number from 1 to 1000",
+		"ls --follow -o csv":                    "want table or ndjson",
+		"export --view xml":                     `--view "xml": want native or opa`,
+		"export -o csv":                         "want ndjson",
+		"export --from soon":                    "--from",
+		"export --file " + filepath.Dir(socket): "--file: ",
+	} {
+		if out, errs, code := ask(append(strings.Fields("audit "+args), "--socket", socket)...); code != exitError || out != "" || !strings.Contains(errs, want) {
+			t.Errorf("audit %s = exit %d, %q, %q, want %q", args, code, out, errs, want)
+		}
+	}
+}
+
+// TestAuditPages: a page says where the next one begins.
+func TestAuditPages(t *testing.T) {
+	t.Setenv("GUESTLIST_CONFIG", "")
+	socket := adminSocket(t)
+	for _, test := range []struct{ args, first, errs string }{
+		{"--limit 2", `"seq":5`, "there are older records that fit: add --before 5\n"},
+		{"--limit 2 --before 5", `"seq":3`, "there are older records that fit: add --before 3\n"},
+		{"--limit 2 --before 3", `"seq":1`, ""},
+		{"--limit 4 --after 0", `"seq":1`, "there are newer records that fit: add --after 4\n"},
+		{"--limit 4 --after 4", `"seq":5`, ""},
+	} {
+		out, errs, code := ask(append(strings.Fields("audit ls -o ndjson "+test.args), "--socket", socket)...)
+		if code != 0 || !strings.HasPrefix(out, "{"+test.first+",") || errs != test.errs {
+			t.Errorf("audit ls %s = exit %d, %.30q, %q, want %q first and %q", test.args, code, out, errs, test.first, test.errs)
+		}
+	}
+}
+
+// TestAuditExport: a range in pages, cut short and gone on with, into a file
+// that is never overwritten.
+func TestAuditExport(t *testing.T) {
+	t.Setenv("GUESTLIST_CONFIG", "")
+	socket := adminSocket(t)
+	whole, errs, code := ask("audit", "export", "--socket", socket)
+	if code != 0 || strings.Count(whole, "\n") != 6 || errs != "6 records, seq 1 to 6\n" {
+		t.Fatalf("audit export = exit %d, %q, %q, want six records", code, whole, errs)
+	}
+	file := filepath.Join(t.TempDir(), "log.ndjson")
+	if _, errs, code := ask("audit", "export", "--socket", socket, "--to", "2026-11-20T10:00:01Z", "--file", file); code != 0 {
+		t.Fatalf("audit export --file = exit %d, %s", code, errs)
+	}
+	if _, errs, code := ask("audit", "export", "--socket", socket, "--file", file); code != exitError || !strings.Contains(errs, "exists") {
+		t.Errorf("audit export to a file that is there = exit %d, %q, want a refusal", code, errs)
+	}
+	part, err := os.ReadFile(file)
+	if err != nil || !strings.HasPrefix(whole, string(part)) {
+		t.Fatalf("the first part = %q, %v, want the beginning of the whole", part, err)
+	}
+	done := bytes.Count(part, []byte("\n"))
+	if _, errs, code := ask("audit", "export", "--socket", socket, "--after", fmt.Sprint(max(done, 1)), "--file", file); code != 0 || !strings.HasSuffix(errs, " to 6\n") {
+		t.Errorf("audit export --after = exit %d, %q", code, errs)
+	}
+	if got, err := os.ReadFile(file); err != nil || done > 0 && string(got) != whole {
+		t.Errorf("the two parts = %q, %v, want the whole", got, err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file has mode %v, %v, want 0600", info.Mode(), err)
+	}
+	out, errs, code := ask("audit", "export", "--socket", socket, "--view", "opa", "--after", "5")
+	var event struct {
+		Path   string
+		ReqID  int `json:"req_id"`
+		Custom map[string]any
+	}
+	if err := json.Unmarshal([]byte(out), &event); err != nil || code != 0 || event.ReqID != 6 || event.Custom["event"] != "request.refused" || errs != "1 record, seq 6 to 6\n" {
+		t.Errorf("audit export --view opa = exit %d, %q, %q, %v", code, out, errs, err)
+	}
+	if out, errs, code := ask("audit", "export", "--socket", socket, "--after", "6"); code != 0 || out != "" || errs != "0 records\n" {
+		t.Errorf("audit export behind the end = exit %d, %q, %q", code, out, errs)
+	}
+}
+
+// TestAuditFollow: records are shown as they are written, each once, over a
+// restart of the server.
+func TestAuditFollow(t *testing.T) {
+	t.Setenv("GUESTLIST_CONFIG", "")
+	dir, err := os.MkdirTemp("", "cmd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s, err := bolt.Open(bolt.Config{Path: filepath.Join(dir, "store")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	write := func(id string) {
+		u := s.Begin()
+		u.Append(decisionlog.Record{DecisionID: id, Timestamp: decided, Event: "admission.decided", Outcome: "refused"})
+		if err := s.Commit(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	socket := filepath.Join(dir, "s")
+	serve := func() *http.Server {
+		h, err := admin.New(admin.Config{Store: s, Flush: func(context.Context) error { return nil }, Now: func() time.Time { return decided }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := admin.Listen(socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := &http.Server{Handler: h, ConnContext: admin.ConnContext}
+		go srv.Serve(l)
+		return srv
+	}
+	srv := serve()
+	write("one")
+	ctx, stop := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	errs, end := &firstWrite{got: make(chan string, 1)}, make(chan int, 1)
+	go func() {
+		end <- run(ctx, []string{"audit", "ls", "--follow", "-o", "ndjson", "--socket", socket}, strings.NewReader(""), w, errs)
+		w.Close()
+	}()
+	lines := json.NewDecoder(r)
+	next := func(want string) {
+		t.Helper()
+		var got struct {
+			DecisionID string `json:"decision_id"`
+		}
+		if err := lines.Decode(&got); err != nil || got.DecisionID != want {
+			t.Fatalf("next record = %q, %v, want %q", got.DecisionID, err, want)
+		}
+	}
+	next("one")
+	write("two")
+	next("two")
+	srv.Close()
+	if got := <-errs.got; !strings.HasSuffix(got, "; waiting for it\n") {
+		t.Errorf("without the server it says %q", got)
+	}
+	write("three")
+	srv = serve()
+	t.Cleanup(func() { srv.Close() })
+	next("three")
+	write("four")
+	next("four")
+	stop()
+	if code := <-end; code != 0 {
+		t.Errorf("audit ls --follow = exit %d after an interrupt, want 0", code)
+	}
+}
+
+// firstWrite hands out what is written first.
+type firstWrite struct{ got chan string }
+
+// Write implements io.Writer.
+func (f *firstWrite) Write(p []byte) (int, error) {
+	select {
+	case f.got <- string(p):
+	default:
+	}
+	return len(p), nil
+}
+
+// TestReportClientsCommand: a page with totals, a sheet, and the whole (G-28).
+func TestReportClientsCommand(t *testing.T) {
+	t.Setenv("GUESTLIST_CONFIG", "")
+	socket := adminSocket(t)
+	out, errs, code := ask("report", "clients", "--socket", socket)
+	if code != 0 || !strings.HasSuffix(out, "\n\n2 clients, 0 people, 0 grants, 0 offline\n") || errs != "" {
+		t.Errorf("report clients = exit %d, %q, %q", code, out, errs)
+	}
+	if r, bad := unsafe(out); bad {
+		t.Errorf("report clients holds %s", r)
+	}
+	sheet, _, code := ask("report", "clients", "--label", "partner", "-o", "csv", "--socket", socket)
+	if code != 0 || !strings.HasPrefix(sheet, strings.Join(reportSheet, ",")+"\n"+exampleClient+",Agent,") || strings.Count(sheet, "\n") != 2 {
+		t.Errorf("report clients -o csv = exit %d, %q", code, sheet)
+	}
+	whole, _, code := ask("report", "clients", "-o", "json", "--socket", socket)
+	var got admin.Report
+	if err := json.Unmarshal([]byte(whole), &got); err != nil || code != 0 || got.Totals.Clients != 2 || len(got.Clients) != 2 {
+		t.Errorf("report clients -o json = exit %d, %q, %v", code, whole, err)
+	}
+}

@@ -103,14 +103,17 @@ var outcomes = []string{
 // checkNames refuses a name that no record can have, and tells the one that
 // was perhaps meant.
 func checkNames(f admin.RecordFilter) error {
-	var reasons []string
+	var events, reasons []string
+	for _, e := range decisionlog.Events() {
+		events = append(events, e.Name)
+	}
 	for _, r := range broker.Reasons() {
 		reasons = append(reasons, string(r.Reason))
 	}
 	for _, name := range []struct {
 		flag, value string
 		known       []string
-	}{{"outcome", f.Outcome, outcomes}, {"reason", f.Reason, reasons}} {
+	}{{"event", f.Event, events}, {"outcome", f.Outcome, outcomes}, {"reason", f.Reason, reasons}} {
 		if name.value == "" || slices.Contains(name.known, name.value) {
 			continue
 		}

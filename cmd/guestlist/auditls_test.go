@@ -25,6 +25,7 @@ func TestAuditNames(t *testing.T) {
 	socket := adminSocket(t)
 	for args, want := range map[string]string{
 		"ls --outcome refuse":                   `--outcome "refuse": no record can have it (did you mean refused?)`,
+		"ls --event tokens.issued":              "(did you mean token.issued?)",
 		"ls --reason no_policy_match":           "(did you mean no_policy_matched?)",
 		"ls --outcome xyz":                      "want one of admitted, done",
 		"ls --limit 0":                          "want a number from 1 to 1000",

@@ -25,12 +25,9 @@ const (
 // Read reads scenes.json at the root, and the documents it names. No such file
 // is no scenes. Errors name file and line.
 func Read(root fs.FS) ([]Scene, error) {
-	body, err := fs.ReadFile(root, File)
+	body, err := readRegular(root, File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
-	}
-	if err == nil && len(body) > maxFile {
-		err = fmt.Errorf("%s is larger than %d bytes", File, maxFile)
 	}
 	if err != nil {
 		return nil, err
@@ -63,6 +60,21 @@ func Read(root fs.FS) ([]Scene, error) {
 	return whole.Scenes, nil
 }
 
+// readRegular reads one file. Whoever proposes a change of a guest list chooses
+// what is in the directory: a link to a device would have no end.
+func readRegular(root fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(root, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", name)
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxFile)
+	}
+	return fs.ReadFile(root, name)
+}
+
 // complete reads the document that the scene names, and holds what the schema
 // cannot say.
 func (s *Scene) complete(root fs.FS) error {
@@ -76,7 +88,7 @@ func (s *Scene) complete(root fs.FS) error {
 	if json.Unmarshal(s.Document, &name) != nil || s.Document == nil {
 		return nil
 	}
-	body, err := fs.ReadFile(root, path.Clean(name))
+	body, err := readRegular(root, path.Clean(name))
 	if err != nil {
 		return fmt.Errorf("document: %w", err)
 	}

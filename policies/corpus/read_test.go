@@ -2,6 +2,8 @@ package corpus_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -99,4 +101,23 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	walk("", whole)
+}
+
+// What stands for the file may be anything in a change that a stranger proposes.
+func TestReadRefusesWhatIsNoFile(t *testing.T) {
+	for name, link := range map[string]string{"scenes.json": "/dev/zero", "document.json": "/dev/zero"} {
+		dir := t.TempDir()
+		if name != "scenes.json" {
+			text := `{"scenes": [{"name": "a", "client_id": "https://a.example.com/c", "document": "document.json"}]}`
+			if err := os.WriteFile(filepath.Join(dir, "scenes.json"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Symlink(link, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := corpus.Read(os.DirFS(dir)); err == nil || !strings.Contains(err.Error(), "no regular file") {
+			t.Errorf("%s leads to %s: %v, want an error", name, link, err)
+		}
+	}
 }

@@ -16,7 +16,7 @@ import (
 func auditCommand() *cobra.Command {
 	server := &serverFlags{}
 	return askCommand("audit", "Read the decision log of a running server", server,
-		auditListCommand(server), auditWhyCommand(server), auditExportCommand(server))
+		auditListCommand(server), auditWhyCommand(server), auditExportCommand(server), auditSchemaCommand(), auditReferenceCommand())
 }
 
 // moment reads a time, a date (UTC) or a duration before now; empty is none.

@@ -112,6 +112,7 @@ var fences = []fence{
 	{module: "github.com/chromedp/cdproto", packages: []string{}, tests: true},
 	{module: "golang.org/x/sys", packages: []string{}, tests: true},
 	{module: "pgregory.net/rapid", packages: []string{}, tests: true},
+	{module: "github.com/google/jsonschema-go", packages: []string{}, tests: true},
 	{module: "github.com/rs/zerolog"},
 	{module: "golang.org/x/crypto"},
 	{module: "golang.org/x/sync"},

@@ -13,6 +13,7 @@ import (
 // Request is one request to act, as the strict edge understood it.
 type Request struct {
 	RequestID   string       // shown to whoever asked
+	TraceID     string       // W3C trace id, for the record; empty where the request is not traced
 	ClientID    string       // as sent
 	RedirectURI *string      // as sent; nil when absent
 	Facts       RequestInput // RedirectURI and Redirect are filled by Admit at the start of a flow
@@ -81,6 +82,7 @@ func (b *Broker) Admit(ctx context.Context, u Unit, req Request) (Admission, err
 	if err != nil {
 		c.out.Decision.Allowed = false
 	}
+	b.observe(c, r.Outcome, err)
 	return c.out, err
 }
 

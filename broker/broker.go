@@ -45,6 +45,7 @@ type Config struct {
 	Caps      Caps                           // of clients at the same time
 	Explain   bool                           // records carry what policy tells beside its answer; never on a server
 	AdmitOff  bool                           // cimd.admit: false; only clients that an operator pinned or registered are let in, and nothing is fetched
+	Observe   Observer                       // is told what happens; the zero value: nobody is
 	// Registered are the clients of the configuration: no two with one
 	// identifier, each with a document that is valid for it.
 	Registered []Registered
@@ -111,7 +112,7 @@ func New(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	return &Broker{cfg: cfg, registered: known, origin: newOrigin(cfg.Fetch, cfg.Now, limit)}, nil
+	return &Broker{cfg: cfg, registered: known, origin: newOrigin(cfg.Fetch, cfg.Now, limit, cfg.Observe)}, nil
 }
 
 // setDefault fills a zero duration.

@@ -21,6 +21,7 @@ import (
 type origin struct {
 	fetch Fetcher
 	now   func() time.Time
+	seen  Observer
 
 	mu      sync.Mutex
 	purse   purse
@@ -57,8 +58,8 @@ type flight struct {
 	err    error // of the fetcher, or of the document's form
 }
 
-func newOrigin(f Fetcher, now func() time.Time, limit Budgets) *origin {
-	return &origin{fetch: f, now: now, purse: newPurse(limit), flights: map[string]*flight{}}
+func newOrigin(f Fetcher, now func() time.Time, limit Budgets, seen Observer) *origin {
+	return &origin{fetch: f, now: now, seen: seen, purse: newPurse(limit), flights: map[string]*flight{}}
 }
 
 // document fetches and parses what w names; where its host says that the copy
@@ -97,10 +98,12 @@ func (o *origin) board(ctx context.Context, w wanted) (*flight, error) {
 		return f, nil
 	}
 	if wait := o.pace.wait(w.id.String(), now); wait > 0 && !w.afresh {
+		o.spend("pace")
 		return nil, tryLater(ReasonFetchPaced, wait, "the last fetches failed")
 	}
 	if w.cold && !w.apart {
 		if wait, spent := o.purse.takeOff(w, now); wait > 0 {
+			o.spend(spent)
 			return nil, tryLater(ReasonRateLimited, wait, "cimd.budgets: "+spent+" is spent")
 		}
 	}
@@ -118,7 +121,9 @@ func tryLater(r Reason, wait time.Duration, why string) *Error {
 // fly brings the document and settles what that costs. A failure is told to
 // those who wait, and counted, but not kept as an answer.
 func (o *origin) fly(ctx context.Context, key string, w wanted, f *flight) {
+	began := o.now()
 	o.bring(ctx, w, f)
+	o.observe(ctx, w, began, f)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.now()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 )
@@ -14,7 +15,7 @@ func (s *Server) livez(w http.ResponseWriter, _ *http.Request, _ *visit) error {
 // readyz says whether the next admission could be written; strangers are not
 // told why not.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if err := s.Ready(r); err != nil {
+	if err := s.Ready(r.Context()); err != nil {
 		v.outcome = "not ready: " + bounded(err.Error(), 200)
 		w.WriteHeader(http.StatusServiceUnavailable)
 		w.Write([]byte("not ready\n"))
@@ -26,17 +27,17 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, v *visit) error 
 
 // Ready says why the server could not admit anybody now. After trouble it
 // tries to write, so that readiness comes back without a restart.
-func (s *Server) Ready(r *http.Request) error {
+func (s *Server) Ready(ctx context.Context) error {
 	if s.cfg.Broker.Revision() == "" {
 		return errors.New("no policy revision is active")
 	}
 	if s.cfg.Store.Healthy() != nil {
-		if err := s.cfg.Store.Probe(r.Context()); err != nil {
+		if err := s.cfg.Store.Probe(ctx); err != nil {
 			return err
 		}
 	}
 	if s.cfg.Batch.Failure() != nil {
-		return s.cfg.Batch.Flush(r.Context())
+		return s.cfg.Batch.Flush(ctx)
 	}
 	return nil
 }

@@ -48,6 +48,7 @@ type Config struct {
 	// nothing else: a machine in them is believed about where its requests came
 	// from. Not with Insecure; may be empty.
 	TrustedProxies []netip.Prefix
+	Observe        Observer         // is told of requests and commits; the zero value: nobody is
 	Log            zerolog.Logger   // one wide event per request
 	Now            func() time.Time // the clock
 }

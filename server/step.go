@@ -25,7 +25,7 @@ func (s *Server) step(ctx context.Context, fn func(u store.Unit) error) error {
 		if u.Empty() {
 			return result
 		}
-		err := s.cfg.Store.Commit(ctx, u)
+		err := s.commit(ctx, u)
 		switch {
 		case err == nil:
 			return result
@@ -42,7 +42,7 @@ func (s *Server) step(ctx context.Context, fn func(u store.Unit) error) error {
 
 // admit asks the broker, and notes for the wide event what came of it.
 func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.Request) (broker.Admission, error) {
-	req.RequestID = v.id
+	req.RequestID, req.TraceID = v.id, v.trace.TraceID
 	a, err := s.cfg.Broker.Admit(ctx, u, req)
 	v.recorded = err != nil // an allow has its record, but what goes wrong behind it has none yet
 	if r := broker.ReasonOf(err); err == nil || r != broker.ReasonClientIDMalformed && r != broker.ReasonClientIDUnknown {
@@ -60,7 +60,7 @@ func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.R
 // note starts the record of an event that belongs to a visit.
 func (s *Server) note(v *visit, event, outcome string) decisionlog.Record {
 	return decisionlog.Record{
-		DecisionID: broker.NewID(), Timestamp: s.cfg.Now(), Event: event, Outcome: outcome, RequestID: v.id,
+		DecisionID: broker.NewID(), Timestamp: s.cfg.Now(), Event: event, Outcome: outcome, RequestID: v.id, TraceID: v.trace.TraceID,
 		Revision: s.cfg.Broker.Revision(), Source: v.source.String(), Subject: v.subject,
 	}
 }

@@ -28,6 +28,7 @@ type handler func(w http.ResponseWriter, r *http.Request, v *visit) error
 // becomes the one wide event.
 type visit struct {
 	id       string // X-Request-Id
+	trace    Trace  // zero: not traced
 	route    string
 	kind     kind
 	source   netip.Addr
@@ -47,6 +48,7 @@ type visit struct {
 func (s *Server) visit(route string, k kind, methods []string, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{id: broker.NewID(), route: route, kind: k, source: s.source(r), began: s.cfg.Now()}
+		r = s.entered(r, v)
 		cw := &counting{ResponseWriter: w, visit: v}
 		header := cw.Header()
 		header.Set("X-Request-Id", v.id)
@@ -124,13 +126,18 @@ func (s *Server) survive(w *counting, r *http.Request, v *visit) {
 // event writes the one wide event of a request. Query strings, bodies and
 // header values never appear.
 func (s *Server) event(r *http.Request, v *visit) {
+	took := s.cfg.Now().Sub(v.began)
+	s.left(r.Context(), v, took)
 	level := zerolog.InfoLevel
 	if v.err != nil {
 		level = answerFor(broker.ReasonOf(v.err)).level
 	}
 	e := s.cfg.Log.WithLevel(level).Str("event", "http.request").Str("request_id", v.id).Str("method", r.Method).
 		Str("route", v.route).Int("status", v.status).Int("bytes", v.bytes).Str("source", v.source.String()).
-		Dur("took_ms", s.cfg.Now().Sub(v.began))
+		Dur("took_ms", took)
+	if v.trace.TraceID != "" {
+		e = e.Str("trace_id", v.trace.TraceID).Str("span_id", v.trace.SpanID)
+	}
 	if v.client != "" {
 		e = e.Str("client_id", v.client)
 	}

@@ -23,6 +23,7 @@ import (
 	"guestlist/server/admin"
 	"guestlist/server/grants"
 	"guestlist/server/keys"
+	"guestlist/server/metrics"
 	"guestlist/server/pages"
 	"guestlist/server/signin"
 	"guestlist/store"
@@ -70,6 +71,7 @@ type app struct {
 	people  *signin.People
 	server  *server.Server
 	admin   http.Handler
+	metrics *metrics.Metrics
 	loading sync.Mutex // one reload at a time, so that the newest wins
 	tree    string     // of the policies as last read; guarded by loading
 	active  atomic.Pointer[inForce]
@@ -108,7 +110,10 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.store, err = bolt.Open(bolt.Config{Path: p.storePath, Compacted: a.compacted}); err != nil {
+	if err := a.measure(); err != nil {
+		return nil, err
+	}
+	if a.store, err = bolt.Open(bolt.Config{Path: p.storePath, Compacted: a.compacted, Committed: a.committed}); err != nil {
 		return nil, err
 	}
 	if err := a.assemble(k, people, door); err != nil {
@@ -141,7 +146,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	a.broker, err = broker.New(broker.Config{
 		Issuer: p.issuer, Fetch: door, Later: a.batch.Add, Pseudonym: k.Pseudonym, Now: time.Now,
 		Zone: time.Local, Offer: offer(p.resources), AdmitOff: p.admitOff, Cache: p.cache, Budgets: p.budgets, Caps: p.caps, Registered: p.clients,
-		Lives: broker.Lives{Ticket: p.lifetimes.Ticket, Code: p.lifetimes.Code},
+		Observe: a.observeBroker(), Lives: broker.Lives{Ticket: p.lifetimes.Ticket, Code: p.lifetimes.Code},
 	})
 	if err != nil {
 		return err
@@ -157,15 +162,18 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	a.server, err = server.New(server.Config{
 		Issuer: p.issuer, Store: a.store, Broker: a.broker, Grants: engine, Keys: k, Pages: look, People: people,
 		Batch: a.batch, Resources: p.resources, Secrets: p.secrets, Lifetimes: p.lifetimes, Hidden: p.hidden, Insecure: p.insecure,
-		TrustedProxies: p.trusted,
-		Log:            a.log, Now: time.Now,
+		TrustedProxies: p.trusted, Observe: a.observeServer(),
+		Log: a.log, Now: time.Now,
 	})
 	if err != nil {
 		return err
 	}
 	reload := func(ctx context.Context) error { return a.reload(ctx, admin.Actor(ctx)) }
 	rotate := func(_ context.Context, purpose string) error { return k.Rotate(purpose) }
-	a.admin, err = admin.New(admin.Config{Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Reload: reload, Rotate: rotate, Broker: a.broker, Pseudonym: k.Pseudonym})
+	a.admin, err = admin.New(admin.Config{
+		Metrics: a.metrics.Handler(), Ready: a.readiness,
+		Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Reload: reload, Rotate: rotate, Broker: a.broker, Pseudonym: k.Pseudonym,
+	})
 	return err
 }
 

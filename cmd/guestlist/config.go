@@ -103,10 +103,6 @@ type decisionLogConfig struct {
 	Exporters []exporterConfig
 }
 
-type adminConfig struct {
-	Socket string // Unix socket; empty: no admin API
-}
-
 type logConfig struct {
 	Level string // debug, info, warn or error; default info
 }

@@ -310,7 +310,11 @@ func TestConfigWrong(t *testing.T) {
 		{"facts in no directory", "log:\n  level", "facts: none/facts.yaml\nlog:\n  level", "facts: there is no directory "},
 		{"facts in the people file", "log:\n  level", "facts: people.yaml\nlog:\n  level", "facts: is the same file as people.file"},
 		{"decision_log.retain", "  stdout: true", "  retain: 30d", "decision_log.retain: is not available yet"},
-		{"admin.listen", "  socket: admin.sock", "  listen: 127.0.0.1:1", "admin.listen: is not available yet"},
+		{"admin.listen everywhere", "  socket: admin.sock", "  socket: admin.sock\n§  listen: \":9101\"", `admin.listen: ":9101" is not one address of this machine`},
+		{"admin.listen on every address", "  socket: admin.sock", "  socket: admin.sock\n§  listen: 0.0.0.0:9101", `admin.listen: "0.0.0.0:9101" is not one address`},
+		{"admin.listen on a name", "  socket: admin.sock", "  socket: admin.sock\n§  listen: host.example:9101", `admin.listen: "host.example:9101" is not one address`},
+		{"admin.listen without a port", "  socket: admin.sock", "  socket: admin.sock\n§  listen: 127.0.0.1", `admin.listen: "127.0.0.1" is not host:port`},
+		{"admin.listen on the public listener", "  socket: admin.sock", "  socket: admin.sock\n§  listen: 127.0.0.1:8080", "admin.listen: is the same address as listen"},
 		{"resource secret file", "    token_format: jwt", "    secret_file: nowhere", "resources[0].secret_file: open "},
 		{"resource twice but for a slash", "https://api.example/", "https://MCP.example/mcp", "is resources[0] already"},
 		{"signing algorithm", "    token_format: jwt", "    signing_alg: HS256", `"HS256" is no algorithm of this server`},
@@ -662,14 +666,14 @@ func TestConfigEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
 		"GUESTLIST_CONFIG": "elsewhere.yaml", "GUESTLIST_ISSUER": "http://127.0.0.1:9090", "GUESTLIST_LISTEN": "[::1]:9090",
 		"GUESTLIST_STORE": "bolt://" + work + "/other.db", "GUESTLIST_LOG_LEVEL": "warn", "GUESTLIST_KEYS_DIR": "k",
-		"GUESTLIST_PEOPLE_FILE": "p.yaml", "GUESTLIST_POLICIES_PATH": "rules", "GUESTLIST_ADMIN_SOCKET": work + "/a.sock",
+		"GUESTLIST_PEOPLE_FILE": "p.yaml", "GUESTLIST_POLICIES_PATH": "rules", "GUESTLIST_ADMIN_SOCKET": work + "/a.sock", "GUESTLIST_ADMIN_LISTEN": "[::1]:9101",
 		"GUESTLIST_SERVICE_HOST": "192.0.2.1", "GUESTLIST_PORT": "tcp://192.0.2.1:80", "GUESTLIST_PORT_80_TCP_ADDR": "192.0.2.1",
 	} {
 		t.Setenv(name, value)
 	}
 	c, err := loadConfig(path)
-	got := []string{c.Issuer, c.Listen, c.Store, c.Log.Level, c.Keys.Dir, c.People.File, c.Policies.Path, c.Admin.Socket}
-	want := []string{"http://127.0.0.1:9090", "[::1]:9090", "bolt://" + work + "/other.db", "warn", work + "/k", work + "/p.yaml", work + "/rules", work + "/a.sock"}
+	got := []string{c.Issuer, c.Listen, c.Store, c.Log.Level, c.Keys.Dir, c.People.File, c.Policies.Path, c.Admin.Socket, c.Admin.Listen}
+	want := []string{"http://127.0.0.1:9090", "[::1]:9090", "bolt://" + work + "/other.db", "warn", work + "/k", work + "/p.yaml", work + "/rules", work + "/a.sock", "[::1]:9101"}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("loadConfig = %q, %v, want %q", got, err, want)
 	}
@@ -693,6 +697,7 @@ func TestConfigEnvironmentWrong(t *testing.T) {
 		{"GUESTLIST_KEYS_DIR", path, "environment GUESTLIST_KEYS_DIR: "},
 		{"GUESTLIST_PEOPLE_FILE", dir, "environment GUESTLIST_PEOPLE_FILE: "},
 		{"GUESTLIST_POLICIES_PATH", "none", "environment GUESTLIST_POLICIES_PATH: there is no directory "},
+		{"GUESTLIST_ADMIN_LISTEN", "192.0.2.7:9101", "environment GUESTLIST_ADMIN_LISTEN: other machines can reach \"192.0.2.7:9101\", and without tls"},
 		{"GUESTLIST_ADMIN_SOCKET", "none/a.sock", "environment GUESTLIST_ADMIN_SOCKET: there is no directory "},
 		{"GUESTLIST_LISEN", ":80", "environment GUESTLIST_LISEN: unknown variable (did you mean GUESTLIST_LISTEN?). Remedy: "},
 		{"GUESTLIST_PORT", "80", "environment GUESTLIST_PORT: unknown variable"},

@@ -27,6 +27,7 @@ func (r *configReader) check(c *config) {
 	r.checkTLS(c)
 	r.checkListen(c)
 	r.checkIssuer(c)
+	r.checkAdminListen(c)
 	r.checkProxies(c)
 	r.checkStore(c)
 	r.checkPolicies(c)

@@ -63,10 +63,7 @@ func (c *config) members() map[string]configMember {
 			"retain":    {value: notYet},
 			"exporters": {value: sectionValues(&c.DecisionLog.Exporters, (*exporterConfig).members)},
 		}},
-		"admin": {section: map[string]configMember{
-			"socket": {value: fileValue(&c.Admin.Socket), env: "GUESTLIST_ADMIN_SOCKET"},
-			"listen": {value: notYet},
-		}},
+		"admin":           {section: c.Admin.members()},
 		"help":            {section: c.Help.members()},
 		"webhooks":        {value: sectionValues(&c.Webhooks, (*webhookConfig).members)},
 		"trusted_proxies": {value: networksValue(&c.TrustedProxies)},

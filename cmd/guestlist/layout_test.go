@@ -40,7 +40,7 @@ var (
 	brokerDown = []string{"broker", "broker/cimd", "broker/fetch", "broker/decisionlog"}
 	storeDown  = append([]string{"store"}, brokerDown...)
 	serverDown = append([]string{
-		"server/admin", "server/grants", "server/issuers", "server/keys", "server/pages", "server/signin",
+		"server/admin", "server/grants", "server/issuers", "server/keys", "server/metrics", "server/pages", "server/signin", "server/tracing",
 	}, storeDown...)
 	everything = append([]string{
 		"broker/export", "broker/rehearsal", "policies", "policies/authoring", "policies/corpus", "server", "server/servertest", "store/bolt", "store/postgres", "store/storetest",
@@ -67,7 +67,9 @@ var mayImport = map[string][]string{
 	"server/keys":         {},
 	"server/signin":       append([]string{"server/keys"}, storeDown...),
 	"server/issuers":      storeDown,
+	"server/metrics":      {"broker", "broker/decisionlog"},
 	"server/pages":        {},
+	"server/tracing":      {},
 	"server/admin":        storeDown,
 	"server":              serverDown,
 	"server/servertest":   everything,
@@ -95,8 +97,10 @@ var fences = []fence{
 	{module: "github.com/go-jose/go-jose/v3", packages: []string{"server/grants"}},
 	{module: "github.com/go-jose/go-jose/v4", packages: []string{"server/keys", "examples/mcp-server"}, tests: true},
 	{module: "go.etcd.io/bbolt", packages: []string{"store/bolt"}},
-	{module: "go.opentelemetry.io/proto/otlp", packages: []string{"broker/export"}, tests: true},
-	{module: "google.golang.org/protobuf", packages: []string{"broker/export"}, tests: true},
+	{module: "go.opentelemetry.io/proto/otlp", packages: []string{"broker/export", "server/tracing"}, tests: true},
+	{module: "google.golang.org/protobuf", packages: []string{"broker/export", "server/tracing"}, tests: true},
+	{module: "github.com/prometheus/client_golang", packages: []string{"server/metrics"}},
+	{module: "go.opentelemetry.io/otel", packages: []string{"server/tracing"}},
 	{module: "github.com/jackc/pgx/v5", packages: []string{"store/postgres"}},
 	{module: "code.dny.dev/ssrf", packages: []string{"broker/fetch"}},
 	{module: "github.com/gorilla/mux", packages: []string{"server"}},

@@ -89,29 +89,14 @@ func serveConfig(ctx context.Context, path string, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	public, err := listen(cfg.Listen)
-	if err != nil {
+	run.app = a
+	if err := run.bind(cfg); err != nil {
 		return errors.Join(err, a.close(ctx))
 	}
-	run.app, run.public = a, public
 	if cfg.Policies.Watch {
 		run.watch = cfg.Policies.Path
 	}
-	if cfg.Admin.Socket != "" {
-		if run.socket, err = admin.Listen(cfg.Admin.Socket); err != nil {
-			return errors.Join(err, public.Close(), a.close(ctx))
-		}
-	}
 	return run.until(ctx)
-}
-
-// listen opens a listener on addr.
-func listen(addr string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%w. Remedy: stop what listens there, or listen elsewhere", err)
-	}
-	return l, err
 }
 
 // running is an app with its listeners, which it owns.
@@ -119,6 +104,8 @@ type running struct {
 	app         *app
 	public      net.Listener
 	socket      net.Listener // nil: no admin API
+	watching    net.Listener // for monitoring; nil: none
+	watched     http.Handler // what watching serves
 	certificate *certificate // nil: no TLS of its own
 	watch       string       // policy directory to watch; empty: none
 }
@@ -129,7 +116,7 @@ func (r running) until(ctx context.Context) error {
 	log := r.app.log
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	public := httpServer(r.app.server)
 	public.ErrorLog = stdlog.New(connectionLog{log}, "", 0)
 	go func() { failed <- r.servePublic(public) }()
@@ -139,6 +126,7 @@ func (r running) until(ctx context.Context) error {
 		adminServer.ConnContext = admin.ConnContext
 		go func() { failed <- adminServer.Serve(r.socket) }()
 	}
+	stopWatch := r.serveWatch(failed)
 	waits := []func(){r.app.export(ctx), r.app.notify(ctx)}
 	go r.app.sweep(ctx)
 	look := &looker{store: r.app.store, broker: r.app.broker, every: r.app.plan.look, now: time.Now, log: log}
@@ -153,7 +141,7 @@ func (r running) until(ctx context.Context) error {
 	log.Info().Str("event", "server.stopping").Send()
 	stop, done := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer done()
-	err = errors.Join(err, public.Shutdown(stop))
+	err = errors.Join(err, public.Shutdown(stop), stopWatch(stop))
 	if adminServer != nil {
 		err = errors.Join(err, adminServer.Shutdown(stop))
 		r.socket.Close() // where the server had not begun to serve it; removes the socket's file
@@ -177,6 +165,9 @@ func (r running) tellStart() {
 	}
 	if p := r.app.plan.fetching.Proxy; p.URL != "" {
 		log.Info().Str("event", "server.egress_proxy").Str("url", p.URL).Str("guard", guardOf(p)).Send()
+	}
+	if r.watching != nil {
+		log.Info().Str("event", "server.watched").Str("listen", r.watching.Addr().String()).Msg("/metrics and /readyz for whoever reaches it")
 	}
 	log.Info().Str("event", "server.started").Str("issuer", r.app.plan.issuer).Str("listen", r.public.Addr().String()).Send()
 }

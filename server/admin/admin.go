@@ -23,6 +23,7 @@
 //	GET  /v1/audit?RECORDS                records that fit, in a view
 //	GET  /v1/audit/why?id=ID              the records behind a request, a decision or a client
 //	GET  /v1/report/clients?FILTER        who has access to what, with totals
+//	GET  /metrics, /livez, /readyz         for monitoring, the last with detail
 //	GET  /v1/status                       what the process says of itself
 //	GET  /v1/policies?patterns=           the policies that decide, with what they name where patterns=all, and their hits
 //	GET  /v1/policies/status              the revision that decides, and what was wrong with the last load
@@ -82,6 +83,11 @@ type Config struct {
 	// refuses others, with an error fit for the operator. nil: the route
 	// answers 404.
 	Rotate func(ctx context.Context, purpose string) error
+	// Metrics answers /metrics and Ready /readyz, beside the routes of this API;
+	// nil: the route answers 404.
+	Metrics http.Handler
+	Ready   func(ctx context.Context) Readiness
+
 	Broker *broker.Broker // decides and stages the acts about clients; nil: their routes answer 404
 }
 
@@ -127,6 +133,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// An act may end many clients, and its answer says how many. A writer
 	// that has no deadline needs none taken away.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	if permit(r.Context()) == nil && watch(a.cfg.Metrics, a.cfg.Ready, w, r) {
+		return
+	}
 	value, err := a.answer(r)
 	status := http.StatusOK
 	if err != nil {

@@ -60,6 +60,7 @@ type Options struct {
 	Path      string                        // path of the issuer, like /tenant
 	Wrap      func(store.Store) store.Store // stands between server and store, to make it fail; nil: nothing does
 	Log       io.Writer                     // wide events; nil: dropped
+	Observe   Observer                      // is told what happens; the zero value: nobody is
 	Dir       string                        // where store and keys are; empty: a temporary directory
 	SignIns   signin.Rate                   // of one source; zero: the program's default
 	Start     time.Time                     // of the clock; zero: 2026-11-25 12:00 UTC
@@ -165,7 +166,7 @@ func (s *Server) assemble(o Options) {
 		RootCAs: s.Docs.Roots, InsecureHostMap: hosts, Resolver: o.Resolver, Timeout: o.Timeout, Flights: o.Budgets.Concurrent, Now: s.Clock.Now,
 	})
 	check(t, err)
-	s.Store, err = bolt.Open(bolt.Config{Path: filepath.Join(s.Dir, "guestlist.db")})
+	s.Store, err = bolt.Open(bolt.Config{Path: filepath.Join(s.Dir, "guestlist.db"), Committed: o.Observe.Commits})
 	check(t, err)
 	var kept store.Store = s.Store
 	if o.Wrap != nil {
@@ -178,7 +179,7 @@ func (s *Server) assemble(o Options) {
 	}
 	s.Broker, err = broker.New(broker.Config{
 		Issuer: s.Issuer, Fetch: o.Fetch, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now,
-		AdmitOff: o.AdmitOff, Budgets: o.Budgets, Caps: o.Caps, Registered: o.Known,
+		AdmitOff: o.AdmitOff, Budgets: o.Budgets, Caps: o.Caps, Registered: o.Known, Observe: o.Observe.Broker,
 		Offer: broker.Offer{
 			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"}, Resources: o.Resources,
 			AuthMethods: grants.AuthMethods(), SigningAlgs: grants.SigningAlgs(),
@@ -195,7 +196,7 @@ func (s *Server) assemble(o Options) {
 	}
 	s.Handler, err = server.New(server.Config{
 		Issuer: s.Issuer, Store: kept, Broker: s.Broker, Grants: engine, Keys: s.Keys, Pages: look, People: people,
-		Batch: s.Batch, Resources: o.Resources, Secrets: o.secrets(), Hidden: o.Hidden, Insecure: true, Log: log, Now: s.Clock.Now,
+		Batch: s.Batch, Resources: o.Resources, Secrets: o.secrets(), Hidden: o.Hidden, Insecure: true, Observe: o.Observe.Server, Log: log, Now: s.Clock.Now,
 	})
 	check(t, err)
 	check(t, s.Activate(o.Policy))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -103,11 +104,14 @@ func (s *Store) commitBatch(batch []*request) {
 	answers := make([]error, len(batch))
 	out := make([]bool, len(batch))
 	var t *txn
-	err := errRerun
+	began, err := time.Now(), errRerun
 	for errors.Is(err, errRerun) {
 		t, err = s.attempt(batch, answers, out)
 	}
 	s.report(t, err, answers)
+	if s.told != nil {
+		s.told(Committed{Units: len(batch), Took: time.Since(began), Err: err})
+	}
 	for i, r := range batch {
 		if err != nil {
 			answers[i] = err

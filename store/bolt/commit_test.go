@@ -11,6 +11,7 @@ import (
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
 	"guestlist/store"
+	"guestlist/store/bolt"
 )
 
 // TestCounters: a unit is one commit, units that wait share a sync, and what
@@ -114,4 +115,30 @@ func TestCanceled(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestCommitted: the observer is told of each transaction before its units are
+// answered, with how many shared it and whether it took effect.
+func TestCommitted(t *testing.T) {
+	var told []bolt.Committed
+	s, err := bolt.Open(bolt.Config{Path: filepath.Join(t.TempDir(), "store.db"), Committed: func(c bolt.Committed) { told = append(told, c) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, id := range []string{"c", "c"} { // the second one loses its precondition
+		u := s.Begin()
+		u.CreateClient(broker.Client{ID: id, Incarnation: 1})
+		if err := s.Commit(t.Context(), u); err != nil && !errors.Is(err, broker.ErrConflict) {
+			t.Fatal(err)
+		}
+	}
+	if len(told) != 2 {
+		t.Fatalf("told of %d transactions, want 2", len(told))
+	}
+	for i, c := range told {
+		if c.Units != 1 || c.Took <= 0 || c.Err != nil {
+			t.Errorf("transaction %d: %+v, want one unit, some time, no error", i, c)
+		}
+	}
 }

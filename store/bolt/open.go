@@ -59,6 +59,7 @@ func Open(cfg Config) (*Store, error) {
 		}
 	}
 	s := &Store{
+		told:    cfg.Committed,
 		path:    cfg.Path,
 		queue:   make(chan *request, batchMax),
 		idle:    make(chan struct{}),

@@ -37,6 +37,17 @@ type Config struct {
 	// Open does that for a file of an earlier program, which may take a minute
 	// for a million. Nil means that nobody is told.
 	Summarised func(done, all uint64)
+	// Committed is told of every transaction by the committer, which waits for
+	// it: it must be quick and must not call the Store. Nil means that nobody is
+	// told.
+	Committed func(Committed)
+}
+
+// Committed is one transaction that was made durable, or was not.
+type Committed struct {
+	Units int           // that shared it, probes and those whose precondition was lost included
+	Took  time.Duration // of the machine, whatever Config.Now says
+	Err   error         // why none of them took effect
 }
 
 // Store keeps the contract of package store in one file.
@@ -53,6 +64,8 @@ type Store struct {
 	mu      sync.Mutex
 	health  error
 	changed chan struct{}
+
+	told func(Committed)
 
 	broken  error  // written by the committer: no further commit is possible
 	pack    packer // the committer's

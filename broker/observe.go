@@ -1,0 +1,109 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"guestlist/broker/fetch"
+)
+
+// Observer is told what a Broker does, for metrics and traces. A nil function
+// is not called. They are called while a request waits, from many goroutines
+// at once: they must be quick, and must not call the Broker.
+type Observer struct {
+	// Decided is told of every Admit once its record is authored, under the
+	// context of the caller. Whether the commit behind it works is not known yet.
+	Decided func(ctx context.Context, d Decided)
+	// Fetched is told of every fetch of a document that was made, under a context
+	// that has the values of whoever asked first.
+	Fetched func(ctx context.Context, f Fetched)
+	// Spent is told of every fetch that was refused before the network: one of
+	// SpentBudgets.
+	Spent func(budget string)
+}
+
+// SpentBudgets are what Observer.Spent is told: the names of cimd.budgets,
+// with the share of one source in concurrent told apart, and pace for a
+// document whose last fetches failed.
+func SpentBudgets() []string {
+	return []string{"per_source", "per_domain", "concurrent_of_source", "concurrent", "total", "pace"}
+}
+
+// Decided is one answer of Admit.
+type Decided struct {
+	Began   time.Time     // by Config.Now
+	Took    time.Duration // fetches included
+	Outcome string        // admitted, reused or refused, as the record has it
+	Reason  Reason        // empty when nothing was refused
+	Phase   Phase         // the last phase asked; empty when none was
+	Policy  []string      // the winner; several only at equal rank; nobody may change it
+	Host    string        // of the client identifier; empty when it has none
+	// From says where the document came from that was judged at the start of a
+	// flow: see ProvenanceInput. Empty when none was.
+	From string
+}
+
+// Fetched is one fetch of a document.
+type Fetched struct {
+	Began       time.Time     // by Config.Now
+	Took        time.Duration // retries and parsing included
+	Reason      Reason        // empty: a valid document, or NotModified
+	NotModified bool          // the host said that the stored copy still stands
+	Host        string        // of the client identifier
+}
+
+// observe tells the observer of a call that is over.
+func (b *Broker) observe(c *call, outcome string, err error) {
+	if b.cfg.Observe.Decided == nil {
+		return
+	}
+	d := Decided{
+		Began: c.now, Took: b.cfg.Now().Sub(c.now), Outcome: outcome, Phase: c.out.Decision.Phase, Policy: c.out.Decision.Winner, Host: c.id.Host,
+	}
+	if err != nil {
+		d.Reason = ReasonOf(err)
+	}
+	if c.req.Person == nil {
+		d.From = c.doc.from
+	}
+	b.cfg.Observe.Decided(c.ctx, d)
+}
+
+// observe tells the observer of a fetch that is over.
+func (o *origin) observe(ctx context.Context, w wanted, began time.Time, f *flight) {
+	if o.seen.Fetched == nil {
+		return
+	}
+	o.seen.Fetched(ctx, Fetched{
+		Began: began, Took: o.now().Sub(began), Reason: fetchReason(f.err), NotModified: f.err == nil && f.got.NotModified, Host: w.id.Host,
+	})
+}
+
+// spend tells the observer of a fetch that was refused. spent is the name of a
+// budget, and whose share of it where it is shared out.
+func (o *origin) spend(spent string) {
+	if o.seen.Spent == nil {
+		return
+	}
+	budget, _, shared := strings.Cut(spent, " of ")
+	if shared && budget == "concurrent" {
+		budget = "concurrent_of_source"
+	}
+	o.seen.Spent(budget)
+}
+
+// fetchReason is why a fetch brought no valid document; empty when it did.
+func fetchReason(err error) Reason {
+	var fe *fetch.Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &fe):
+		return Reason(fe.Reason)
+	case isForm(err):
+		return cimdReason(err)
+	}
+	return ReasonOf(err)
+}

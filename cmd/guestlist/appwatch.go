@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"strings"
 	"time"
 
 	"guestlist/broker/export"
@@ -106,7 +107,7 @@ func (a *app) measured(ctx context.Context) metrics.State {
 	for _, c := range a.readiness(ctx).Components {
 		out.Components = append(out.Components, metrics.Component{Name: c.Name, Up: c.State == admin.ComponentUp})
 		if c.Lag != nil {
-			out.Lags = append(out.Lags, metrics.Lag{Exporter: c.Name, Records: *c.Lag})
+			out.Lags = append(out.Lags, metrics.Lag{Exporter: strings.TrimPrefix(c.Name, "exporter:"), Records: *c.Lag})
 		}
 	}
 	return out

@@ -415,7 +415,7 @@ func TestWebhookTellsNoPerson(t *testing.T) {
 		r := refusal("policy_denied")
 		r.Detail, r.Source, r.Subject, r.Input, r.Result = "CANARY1", "192.0.2.77", "CANARY2", json.RawMessage(`{"a":"CANARY3"}`), json.RawMessage(`{"a":"CANARY4"}`)
 		r.Settings, r.Cut, r.Labels = json.RawMessage(`{"a":"CANARY5"}`), []decisionlog.Cut{{Member: "scope", Value: "CANARY6"}}, map[string]string{"t": "CANARY7"}
-		r.Phases = []decisionlog.Phase{{Phase: "user", Denials: []decisionlog.Denial{{Message: "CANARY8"}}}}
+		r.Phases = []decisionlog.Phase{{Phase: "user", Denials: []decisionlog.Denial{{Policy: "agents", Code: "c", Message: "CANARY8"}}}}
 		r.GrantID, r.TokenID = "CANARY9", "CANARY0"
 		h.say(r)
 		wait(5 * time.Second)

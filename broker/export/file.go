@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -24,9 +23,8 @@ type FileConfig struct {
 // disk. A file that was renamed or removed by somebody else is noticed and made
 // anew, so that a rotation by others needs no signal.
 type File struct {
-	cfg    FileConfig
-	file   *os.File
-	reopen atomic.Bool
+	cfg  FileConfig
+	file *os.File
 }
 
 // NewFile checks cfg. It touches no file: what is wrong with one is the error
@@ -40,10 +38,6 @@ func NewFile(cfg FileConfig) (*File, error) {
 	}
 	return &File{cfg: cfg}, nil
 }
-
-// Reopen makes the next Send open the file anew, as after a signal. It may be
-// called at any time.
-func (f *File) Reopen() { f.reopen.Store(true) }
 
 // Send implements Sink. What a failed write left in the file is taken out
 // again, at the latest by the next Send.
@@ -75,7 +69,7 @@ func (f *File) Close() error {
 
 // ready sees to it that the right file is open and has room for n bytes.
 func (f *File) ready(n int64) error {
-	if f.file != nil && (f.reopen.Swap(false) || !f.current()) {
+	if f.file != nil && !f.current() {
 		f.Close()
 	}
 	if err := f.open(); err != nil {

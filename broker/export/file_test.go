@@ -101,7 +101,7 @@ func TestFileRotatesBySize(t *testing.T) {
 }
 
 // TestFileRotatedByOthers: a file that was renamed, removed or replaced is
-// made anew at once; one that was cut short is appended to; a signal is heeded.
+// made anew at once; one that was cut short is appended to.
 func TestFileRotatedByOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.jsonl")
 	f := newFile(t, export.FileConfig{Path: path})
@@ -126,9 +126,6 @@ func TestFileRotatedByOthers(t *testing.T) {
 	do(os.Truncate(path, 0)) // copytruncate
 	send(t, f, 5)
 	wantFile(t, path, 5)
-	f.Reopen()
-	send(t, f, 6)
-	wantFile(t, path, 5, 6)
 }
 
 // TestFileMendsItsEnd: a line that a crash cut is taken out and written again;
@@ -233,24 +230,40 @@ func TestFileFullDisk(t *testing.T) {
 	wantFile(t, path, 1, 2, 3)
 }
 
-// TestFileRotatedMeanwhile: while records are written the file is renamed and
-// removed again and again; together the files have every record, in order.
+// TestFileRotatedMeanwhile: while records are written the file is renamed, read
+// and removed again and again; every record was read once at least.
 func TestFileRotatedMeanwhile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "log.jsonl")
 	f := newFile(t, export.FileConfig{Path: path, MaxBytes: 200, Keep: 1000})
 	sending, done := make(chan int), make(chan struct{})
-	moved := 0
+	moved, seen := 0, map[uint64]bool{}
+	read := func(name string) {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Error(err)
+		}
+		for l := range strings.Lines(string(b)) {
+			var n uint64
+			if _, err := fmt.Sscanf(l, "{\"seq\":%d}\n", &n); err != nil && strings.HasSuffix(l, "\n") {
+				t.Errorf("%s: line %q", name, l)
+			}
+			seen[n] = true
+		}
+	}
 	go func() {
 		defer close(done)
 		for i := range sending {
-			if os.Rename(path, fmt.Sprintf("%s.moved%03d", path, i)) == nil {
+			name := fmt.Sprintf("%s.moved%03d", path, i)
+			if os.Rename(path, name) == nil {
+				read(name)
+				os.Remove(name) // with all that is written to it from now on
 				moved++
 			}
 		}
 	}()
 	last := uint64(0)
-	for i := range 60 {
+	for i := range 300 {
 		sending <- i // and at the same time
 		send(t, f, last+1, last+2)
 		last += 2
@@ -258,20 +271,10 @@ func TestFileRotatedMeanwhile(t *testing.T) {
 	close(sending)
 	<-done
 	files, _ := filepath.Glob(path + "*")
-	seen := map[uint64]bool{}
 	for _, name := range files {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for l := range strings.Lines(string(b)) {
-			var n uint64
-			if _, err := fmt.Sscanf(l, "{\"seq\":%d}\n", &n); err != nil {
-				t.Errorf("%s: line %q", name, l)
-			}
-			seen[n] = true
-		}
+		read(name)
 	}
+	delete(seen, 0) // of a line that was being written
 	if len(seen) != int(last) || moved < 30 {
 		t.Errorf("%d records in %d files, want %d", len(seen), len(files), last)
 	}

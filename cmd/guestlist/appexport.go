@@ -62,15 +62,6 @@ func (a *app) export(ctx context.Context) (wait func()) {
 	}
 }
 
-// reopenExports makes the exporters to files open them anew.
-func (a *app) reopenExports() {
-	for _, p := range a.plan.exporters {
-		if p.file != nil {
-			p.file.Reopen()
-		}
-	}
-}
-
 // exportLags says for each exporter how far it is behind the log, which costs
 // two reads of the store for each.
 func (a *app) exportLags(ctx context.Context) ([]export.Lag, error) {

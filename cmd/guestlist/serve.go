@@ -219,7 +219,6 @@ func (a *app) reloadOn(ctx context.Context, dir string) {
 				return
 			case <-hup:
 				by = "SIGHUP"
-				a.reopenExports()
 			case <-changed:
 			case <-facts:
 				a.renew(ctx)

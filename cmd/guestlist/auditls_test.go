@@ -103,6 +103,42 @@ func TestAuditExport(t *testing.T) {
 	}
 }
 
+// TestAuditExportPages: a log of several pages comes out once, in order.
+func TestAuditExportPages(t *testing.T) {
+	t.Setenv("GUESTLIST_CONFIG", "")
+	dir, err := os.MkdirTemp("", "cmd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s, err := bolt.Open(bolt.Config{Path: filepath.Join(dir, "store")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	const n = 2*exportPage + 1
+	u := s.Begin()
+	for range n {
+		u.Append(decisionlog.Record{DecisionID: "d", Timestamp: decided, Event: "admission.decided"})
+	}
+	if err := s.Commit(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	var out, errs bytes.Buffer
+	code := run(ctx, []string{"audit", "export", "--socket", serveAdmin(t, s, filepath.Join(dir, "s"))}, strings.NewReader(""), &out, &errs)
+	i := 0
+	for line := range strings.Lines(out.String()) {
+		if i++; i > n || !strings.HasPrefix(line, fmt.Sprintf(`{"seq":%d,`, i)) {
+			t.Fatalf("line %d = %.60q, want the record of that number", i, line)
+		}
+	}
+	if code != 0 || i != n || errs.String() != fmt.Sprintf("%d records, seq 1 to %d\n", n, n) {
+		t.Errorf("audit export = exit %d, %d lines, %q, want %d", code, i, errs.String(), n)
+	}
+}
+
 // TestAuditFollow: records are shown as they are written, each once, over a
 // restart of the server.
 func TestAuditFollow(t *testing.T) {
@@ -117,9 +153,11 @@ func TestAuditFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	write := func(id string) {
+	write := func(ids ...string) {
 		u := s.Begin()
-		u.Append(decisionlog.Record{DecisionID: id, Timestamp: decided, Event: "admission.decided", Outcome: "refused"})
+		for _, id := range ids {
+			u.Append(decisionlog.Record{DecisionID: id, Timestamp: decided, Event: "admission.decided", Outcome: "refused"})
+		}
 		if err := s.Commit(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
@@ -164,10 +202,11 @@ func TestAuditFollow(t *testing.T) {
 	if got := <-errs.got; !strings.HasSuffix(got, "; waiting for it\n") {
 		t.Errorf("without the server it says %q", got)
 	}
-	write("three")
+	write("three", "and three")
 	srv = serve()
 	t.Cleanup(func() { srv.Close() })
 	next("three")
+	next("and three")
 	write("four")
 	next("four")
 	stop()

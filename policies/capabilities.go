@@ -34,7 +34,7 @@ var allowedBuiltins = map[string]bool{
 	"strings.replace_n": true, "strings.reverse": true, "strings.split_n": true, "substring": true, "sum": true,
 	"time.add_date": true, "time.parse_duration_ns": true, "time.parse_rfc3339_ns": true, "to_number": true,
 	"trim": true, "trim_left": true, "trim_prefix": true, "trim_right": true, "trim_space": true, "trim_suffix": true,
-	"type_name": true, "union": true, "units.parse": true, "units.parse_bytes": true, "upper": true, "uri.is_valid": true,
+	"type_name": true, "union": true, "upper": true, "uri.is_valid": true,
 	"uri.parse": true, "urlquery.decode": true, "urlquery.encode": true, "uuid.parse": true, "walk": true,
 }
 

@@ -45,7 +45,8 @@ type match struct {
 	*policy
 	entry *entry // nil for admission.anyone and the guardrails
 	left  *budget
-	dead  bool // an evaluation failed: nothing more is asked of it
+	told  *budget // a second share, for telling which rule made a denial
+	dead  bool    // an evaluation failed: nothing more is asked of it
 }
 
 func (m *match) row() *row {

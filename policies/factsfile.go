@@ -123,7 +123,8 @@ func LoadFacts(root fs.FS) (*Set, error) {
 	out, src := &report{}, &source{}
 	switch _, err := fs.Stat(root, FactsFile); {
 	case err == nil:
-		src.read(root, FactsFile, out)
+		src.find(root, FactsFile, out)
+		src.read(root, out)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the facts schema: %w", err)
 	}

@@ -37,22 +37,33 @@ func (f Finding) String() string {
 	return s
 }
 
-// report collects findings; the same one is kept once.
+// report collects findings; the same one is kept once, and of each severity the
+// first few: a list of which every row is wrong would fill the memory with them.
 type report struct {
 	today time.Time // for days that may have passed; zero: none is looked at
 	list  []Finding
 	seen  map[Finding]bool
+	kept  map[string]int // by severity
+	left  map[string]int // by severity: those that are only counted
 }
 
 func (r *report) add(f Finding) {
 	if r.seen == nil {
-		r.seen = map[Finding]bool{}
+		r.seen, r.kept, r.left = map[Finding]bool{}, map[string]int{}, map[string]int{}
 	}
-	if !r.seen[f] {
+	switch {
+	case r.seen[f]:
+	case r.kept[f.Severity] >= maxFindings:
+		r.left[f.Severity]++
+	default:
 		r.seen[f] = true
+		r.kept[f.Severity]++
 		r.list = append(r.list, f)
 	}
 }
+
+// full reports whether another error would only be counted.
+func (r *report) full() bool { return r.kept[SeverityError] >= maxFindings }
 
 func (r *report) fail(file string, line int, code, remedy, format string, args ...any) {
 	r.add(Finding{SeverityError, file, line, code, fmt.Sprintf(format, args...), remedy})
@@ -63,12 +74,7 @@ func (r *report) warn(file string, line int, code, remedy, format string, args .
 }
 
 func (r *report) failed() bool {
-	for _, f := range r.list {
-		if f.Severity == SeverityError {
-			return true
-		}
-	}
-	return false
+	return r.kept[SeverityError] > 0
 }
 
 // result returns the findings by file and line, and an error that holds every
@@ -78,6 +84,11 @@ func (r *report) result() ([]Finding, error) {
 		a, b := r.list[i], r.list[j]
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message, b.Message)) < 0
 	})
+	for _, severity := range []string{SeverityError, SeverityWarning} {
+		if n := r.left[severity]; n > 0 {
+			r.list = append(r.list, Finding{severity, ".", 0, "findings_more", fmt.Sprintf("%d more like these are not shown", n), "mend these first"})
+		}
+	}
 	var lines []string
 	for _, f := range r.list {
 		if f.Severity == SeverityError {

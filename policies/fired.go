@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -12,8 +13,8 @@ import (
 )
 
 // locate finds the rule that made each denial. A literal code that one rule has
-// says it already. Else the rules run once more, watched, on a share of their
-// own, so that nothing is taken from the decision; what cannot be told then
+// says it already. Else the rules run once more, watched, on a second share of
+// the policy, so that nothing is taken from the decision; what cannot be told then
 // keeps the first place that has the code. Where it is to be explained, what
 // the rule reads is noted too.
 func (d *decision) locate(ctx context.Context, m *match, r *rule, found []decisionlog.Denial) {
@@ -24,8 +25,12 @@ func (d *decision) locate(ctx context.Context, m *match, r *rule, found []decisi
 	if err != nil {
 		return
 	}
+	if m.told == nil {
+		m.told = newBudget(ctx, d.share)
+	}
+	m.told.last = time.Now()
 	w := &watcher{rule: r}
-	if _, err := r.eval(ctx, input, newBudget(ctx, d.share), w); err != nil {
+	if _, err := r.eval(ctx, input, m.told, w); err != nil {
 		return
 	}
 	for i := range found {

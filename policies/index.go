@@ -179,12 +179,12 @@ func reverse(s string) string {
 // equal rank, as far as their patterns show it.
 func (x *index) twins(out *report) {
 	for _, es := range x.opaque {
-		warnTwins(es, out)
+		warnTwins(es[:min(len(es), nearSearch)], out)
 	}
 	for _, m := range []map[string]*bucket{x.hosts, x.domains} {
 		for _, b := range m {
 			for _, es := range b.literal {
-				warnTwins(es, out)
+				warnTwins(es[:min(len(es), nearSearch)], out)
 			}
 			warnTwins(b.wild[:min(len(b.wild), nearSearch)], out)
 		}

@@ -159,8 +159,7 @@ func patternCall(e *ast.Expr) bool {
 	if !e.IsCall() || len(e.Operands()) == 0 {
 		return false
 	}
-	name := e.Operator().String()
-	return name == "glob.match" || strings.HasPrefix(name, "regex.")
+	return isPatternCall(e.Operator().String())
 }
 
 // iteratesData reports whether a rule goes through data with a variable.

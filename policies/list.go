@@ -56,6 +56,14 @@ func (c *compiled) loadList(p *policy, at []string, out *report) {
 		out.fail(p.file, p.line, "list_invalid", "write {host: [{path: …}]}", "policy %s: data.%s is no object of hosts", p.name, list)
 		return
 	}
+	for _, rows := range hosts {
+		list, _ := rows.([]any)
+		c.source.rows += len(list)
+	}
+	if c.source.rows > maxRows {
+		c.source.outgrown(out, "rows in the lists that policies name", maxRows)
+		return
+	}
 	for _, host := range slices.Sorted(maps.Keys(hosts)) {
 		rows, ok := hosts[host].([]any)
 		if !ok {
@@ -69,7 +77,7 @@ func (c *compiled) loadList(p *policy, at []string, out *report) {
 			if err == nil && seen[r.path] {
 				err = fmt.Errorf("path %s is listed twice", r.path)
 			}
-			if err == nil {
+			if err == nil && len(wild) <= maxWild { // with more the host is refused
 				err = rival(wild, pat)
 			}
 			if err != nil {
@@ -98,7 +106,10 @@ func rival(earlier []*pattern, p *pattern) error {
 
 // failRow blames the place where the host is written.
 func (c *compiled) failRow(at []string, host string, out *report, err error) {
-	file, line := c.locate(at, host)
+	file, line := "", 0
+	if !out.full() {
+		file, line = c.locate(at, host)
+	}
 	out.fail(file, line, "row_invalid", "", "list %s, host %s: %v", strings.Join(at, "."), clip(host, 80), err)
 }
 

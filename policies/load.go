@@ -183,6 +183,7 @@ func (s *Set) finish(out *report) {
 		}
 	}
 	s.index.seal()
+	s.index.crowded(out)
 	s.index.twins(out)
 	if s.anyone != nil && s.anyone.mode == modeOff {
 		s.anyone = nil

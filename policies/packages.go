@@ -66,6 +66,10 @@ func parseUnit(s *source, own bool, out *report) *unit {
 		}
 		u.modules[name] = m
 		u.addPackage(name, m, out)
+		if len(u.packages) > maxPackages {
+			s.outgrown(out, "packages", maxPackages)
+			return u
+		}
 	}
 	for _, p := range u.packages {
 		u.checkPackage(p, out)
@@ -73,6 +77,7 @@ func parseUnit(s *source, own bool, out *report) *unit {
 		p.checkOpenings(out)
 		p.checkPatternCalls(out)
 		p.checkArguments(out)
+		p.checkOperands(out)
 	}
 	return u
 }

@@ -1,0 +1,6 @@
+# want: format_open:6
+package admission.policies.p
+
+client_ids := {"https://app.example.com/oauth/client.json"}
+
+deny contains {"code": "x", "message": sprintf("%999999d", [count(input.client.labels)])}

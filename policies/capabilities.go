@@ -10,8 +10,15 @@ import (
 
 // allowedBuiltins are the built-in functions a policy may call: pure functions
 // of their operands. What reads clock, host, network, chance or the zone
-// database of the host stays out, and so does what cannot be bounded by a
-// deadline. internal.* are what the compiler makes of "in", templates and
+// database of the host stays out, and so does what cannot be bounded: the
+// deadline is looked at between calls, and inside of few. What one call takes
+// depends on its operands, so boundedCalls bounds those, checkOperands holds
+// formats and patterns, and checkCopies what grows without any call. units.parse
+// and units.parse_bytes are out because "1e999999" takes them seconds. What is
+// left: comparing two values that each hold another many thousand times, built by
+// comprehensions in comprehensions, takes time that nothing cuts, and no memory;
+// it is an author's own refusal, for clients of that policy alone.
+// internal.* are what the compiler makes of "in", templates and
 // print; print statements are erased.
 var allowedBuiltins = map[string]bool{
 	"abs": true, "all": true, "and": true, "any": true, "array.concat": true, "array.flatten": true, "array.reverse": true,

@@ -140,7 +140,7 @@ func (p *pkg) checkPatternCalls(out *report) {
 				return false
 			}
 			calls++
-			if _, literal := e.Operand(0).Value.(ast.String); !literal && at == nil {
+			if _, literal := e.Operand(patternOperand(e.Operator().String())).Value.(ast.String); !literal && at == nil {
 				at = e
 			}
 			return false
@@ -156,7 +156,7 @@ func (p *pkg) checkPatternCalls(out *report) {
 }
 
 func patternCall(e *ast.Expr) bool {
-	if !e.IsCall() || len(e.Operands()) == 0 {
+	if !e.IsCall() || len(e.Operands()) < 2 {
 		return false
 	}
 	return isPatternCall(e.Operator().String())

@@ -32,7 +32,7 @@ func (p *pkg) checkOperands(out *report) {
 					out.fail(p.file, line, "format_open", `write the format out, such as "%s-%d", with widths of at most three digits`,
 						"package %s: the format of sprintf decides how large its result is", p.name)
 				}
-			case isPatternCall(name) && !p.boundPattern(r, call[1]):
+			case isPatternCall(name) && len(call) > patternOperand(name)+1 && !p.boundPattern(r, call[patternOperand(name)+1]):
 				out.fail(p.file, line, "pattern_open", "write the pattern out, or take it from a list in data",
 					"package %s: the pattern of %s is computed, or longer than %d bytes", p.name, name, maxPatternText)
 			}
@@ -57,10 +57,13 @@ func (p *pkg) checkOperands(out *report) {
 	}
 }
 
-// isPatternCall reports whether the first operand of a function is compiled.
+// isPatternCall reports whether a function compiles one of its operands.
 func isPatternCall(name string) bool {
 	return name == ast.GlobMatch.Name || strings.HasPrefix(name, "regex.")
 }
+
+// patternOperand is the position of the one that is compiled.
+func patternOperand(name string) int { return one(name == ast.RegexReplace.Name) }
 
 // boundPattern reports whether a pattern stands in the policy or in its data.
 func (p *pkg) boundPattern(r *ast.Rule, t *ast.Term) bool {

@@ -79,6 +79,7 @@ func parseUnit(s *source, own bool, out *report) *unit {
 		p.checkArguments(out)
 		p.checkOperands(out)
 	}
+	u.checkCopies(out)
 	return u
 }
 

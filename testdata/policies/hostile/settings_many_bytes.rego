@@ -6,4 +6,4 @@ package admission.policies.p
 
 client_ids := {"https://app.example.com/oauth/client.json"}
 
-settings := {"tags": [concat("", [input.client.host | some _ in numbers.range(1, 20000)])]}
+settings := {"tags": [concat("", [input.client_id | some _ in numbers.range(1, 4000)])]}

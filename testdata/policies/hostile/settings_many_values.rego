@@ -6,4 +6,4 @@ package admission.policies.p
 
 client_ids := {"https://app.example.com/oauth/client.json"}
 
-settings := {"tags": [x | some i in numbers.range(1, 5000); x := sprintf("%s%d", [input.client.host, i])]}
+settings := {"tags": [x | some i in numbers.range(1, 2500); x := sprintf("%s%d", [input.client.host, i])]}

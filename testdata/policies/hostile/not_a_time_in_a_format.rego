@@ -8,4 +8,4 @@ client_ids := {"https://app.example.com/oauth/client.json"}
 
 settings := {}
 
-deny contains {"code": "x", "message": "m"} if units.parse_bytes(input.client.host) > 1
+deny contains {"code": "x", "message": "m"} if sprintf("%s", [time.parse_rfc3339_ns(input.client.path)]) == ""

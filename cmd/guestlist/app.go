@@ -113,7 +113,7 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	if err := a.measure(); err != nil {
 		return nil, err
 	}
-	if a.store, err = bolt.Open(bolt.Config{Path: p.storePath, Compacted: a.compacted, Committed: a.committed}); err != nil {
+	if a.store, err = bolt.Open(bolt.Config{Path: p.storePath, Compacted: a.compacted, Committed: a.committed, Summarised: a.summarised}); err != nil {
 		return nil, err
 	}
 	if err := a.assemble(k, people, door); err != nil {
@@ -234,4 +234,10 @@ func (a *app) notify(ctx context.Context) (wait func()) {
 // close writes what is held and releases the store.
 func (a *app) close(ctx context.Context) error {
 	return errors.Join(a.batch.Close(ctx), a.store.Close())
+}
+
+// summarised says how far the store's records are summarised, while a file of
+// an earlier format is opened.
+func (a *app) summarised(done, all uint64) {
+	a.log.Info().Str("event", "store.summarised").Uint64("records", done).Uint64("of", all).Send()
 }

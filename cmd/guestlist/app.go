@@ -26,6 +26,7 @@ import (
 	"guestlist/server/metrics"
 	"guestlist/server/pages"
 	"guestlist/server/signin"
+	"guestlist/server/tracing"
 	"guestlist/store"
 	"guestlist/store/bolt"
 )
@@ -55,9 +56,10 @@ type plan struct {
 	hidden    bool
 	insecure  bool
 	help      helpConfig
-	webhooks  []*webhook     // not started; the app completes them
-	exporters []exporterPlan // copies of the decision log
-	trusted   []netip.Prefix // proxies
+	webhooks  []*webhook      // not started; the app completes them
+	exporters []exporterPlan  // copies of the decision log
+	trusted   []netip.Prefix  // proxies
+	tracing   *tracing.Config // nil: nothing is traced; the app completes it
 }
 
 // app is one running Guestlist without its listeners.
@@ -72,8 +74,9 @@ type app struct {
 	server  *server.Server
 	admin   http.Handler
 	metrics *metrics.Metrics
-	loading sync.Mutex // one reload at a time, so that the newest wins
-	tree    string     // of the policies as last read; guarded by loading
+	tracing *tracing.Tracing // nil: nothing is traced
+	loading sync.Mutex       // one reload at a time, so that the newest wins
+	tree    string           // of the policies as last read; guarded by loading
 	active  atomic.Pointer[inForce]
 	refused atomic.Pointer[refusedLoad] // nil: the last load was not refused
 	facts   atomic.Pointer[factsInForce]
@@ -110,7 +113,7 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.measure(); err != nil {
+	if err := errors.Join(a.measure(), a.trace()); err != nil {
 		return nil, err
 	}
 	if a.store, err = bolt.Open(bolt.Config{Path: p.storePath, Compacted: a.compacted, Committed: a.committed, Summarised: a.summarised}); err != nil {
@@ -233,6 +236,9 @@ func (a *app) notify(ctx context.Context) (wait func()) {
 
 // close writes what is held and releases the store.
 func (a *app) close(ctx context.Context) error {
+	if a.tracing != nil {
+		_ = a.tracing.Close(ctx) // spans that nobody takes now are lost, as any others
+	}
 	return errors.Join(a.batch.Close(ctx), a.store.Close())
 }
 

@@ -42,6 +42,7 @@ type config struct {
 	Lifetimes      lifetimesConfig
 	DecisionLog    decisionLogConfig
 	Admin          adminConfig
+	Tracing        tracingConfig
 	Help           helpConfig
 	Webhooks       []webhookConfig
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts; none: nobody's
@@ -172,7 +173,7 @@ func defaultConfig() config {
 		Lifetimes: lifetimesConfig{
 			Ticket: broker.Duration(10 * time.Minute), Code: broker.Duration(time.Minute), Session: broker.Duration(12 * time.Hour),
 		},
-		Log: logConfig{Level: "info"},
+		Tracing: tracingConfig{Sample: 1}, Log: logConfig{Level: "info"},
 	}
 }
 

@@ -40,6 +40,7 @@ func (r *configReader) check(c *config) {
 	r.checkFiles(c)
 	r.checkHelp(c.Help)
 	r.checkWebhooks(c)
+	r.checkTracing(c)
 	r.checkExporters(c)
 	r.checkMaxima(c)
 	r.checkDurations([]durationBound{

@@ -64,6 +64,7 @@ func (c *config) members() map[string]configMember {
 			"exporters": {value: sectionValues(&c.DecisionLog.Exporters, (*exporterConfig).members)},
 		}},
 		"admin":           {section: c.Admin.members()},
+		"tracing":         {section: c.Tracing.members()},
 		"help":            {section: c.Help.members()},
 		"webhooks":        {value: sectionValues(&c.Webhooks, (*webhookConfig).members)},
 		"trusted_proxies": {value: networksValue(&c.TrustedProxies)},

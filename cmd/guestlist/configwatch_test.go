@@ -30,3 +30,30 @@ func TestConfigAdminListen(t *testing.T) {
 		}
 	}
 }
+
+func TestConfigTracing(t *testing.T) {
+	dir := configDir(t)
+	for _, test := range []struct {
+		text, want string
+		sample     float64
+	}{
+		{"{endpoint: \"https://otel.example/v1/traces\"}", "", 1},
+		{"{endpoint: \"https://otel.example/v1/traces\", sample: 0.1}", "", 0.1},
+		{"{endpoint: \"http://127.0.0.1:4318/v1/traces\", sample: 1}", "", 1}, // the issuer is on loopback
+		{"{endpoint: \"otel.example:4318\"}", "tracing.endpoint: ", 0},
+		{"{endpoint: \"https://u:p@otel.example/\"}", "tracing.endpoint: it has a user name", 0},
+		{"{endpoint: \"https://otel.example/\", sample: 0}", "tracing.sample: is not a number of more than 0", 0},
+		{"{endpoint: \"https://otel.example/\", sample: 1.1}", "tracing.sample: is not a number of more than 0", 0},
+		{"{endpoint: \"https://otel.example/\", sample: .nan}", "tracing.sample: is not a number of more than 0", 0},
+		{"{endpoint: \"https://otel.example/\", sample: often}", "tracing.sample: is not a number of more than 0", 0},
+		{"{sample: 0.5}", "tracing.sample: is of no use without tracing.endpoint", 0},
+	} {
+		c, err := parseIn(dir, minimalConfig+"tracing: "+test.text+"\n")
+		switch {
+		case test.want == "" && (err != nil || c.Tracing.Sample != test.sample):
+			t.Errorf("tracing: %s = %+v, %v, want sample %v", test.text, c.Tracing, err, test.sample)
+		case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+			t.Errorf("tracing: %s = %v, want an error that says %q", test.text, err, test.want)
+		}
+	}
+}

@@ -36,6 +36,9 @@ func planFrom(c config) (plan, error) {
 	}
 	p.fetching.Timeout, p.fetching.Retries = c.CIMD.Timeout.Std(), int(c.CIMD.Retries)
 	p.fetching.Flights, p.fetching.Now = p.budgets.Concurrent, time.Now
+	if p.tracing, err = tracingOf(c, p.fetching.RootCAs); err != nil {
+		return plan{}, err
+	}
 	if p.webhooks, err = webhooksOf(c, p.fetching.RootCAs); err != nil {
 		return plan{}, err
 	}

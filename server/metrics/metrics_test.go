@@ -201,3 +201,18 @@ func TestG30HostileLabels(t *testing.T) {
 		t.Errorf("%d series, want at most 1000", len(got))
 	}
 }
+
+// Counting is on the path of every request.
+func TestCountingAllocatesNothing(t *testing.T) {
+	m := newMetrics(t, state)
+	policy := []string{"agents"}
+	count := func() {
+		m.Decided(broker.Decided{Outcome: "reused", Phase: broker.PhaseDocument, Policy: policy, From: "store"})
+		m.Request("/authorize", 200, "", time.Millisecond)
+		m.Committed(3, time.Millisecond, nil)
+	}
+	count()
+	if cost := testing.AllocsPerRun(100, count); cost != 0 {
+		t.Errorf("%v allocations, want none", cost)
+	}
+}

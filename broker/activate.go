@@ -31,13 +31,14 @@ func FactsDigest(facts map[string]any) (string, error) {
 	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
-// Activate makes p the active revision, with its facts: epoch and record in one
-// commit, then the swap. The record's event is facts.changed where only the
-// facts differ from what is stored, else policy.activated; source is its
-// detail, and actor who had it loaded, empty where nobody did. commit is called at most once with a unit on which the change was
-// staged; when revision and facts are the stored ones already, as after a
-// restart, nothing is written. On an error the former revision stays in force
-// with the former facts.
+// Activate makes p the active revision, with its facts: epoch, bytes and record
+// in one commit, then the swap. The record's event is facts.changed where the
+// facts differ from what is stored, config.reloaded where only what this server
+// offers does, else policy.activated; source is its detail, and actor who had it
+// loaded, empty where nobody did. commit is called at most once with a unit on
+// which the change was staged; when all of it is as stored, as after a restart,
+// nothing is written. On an error the former revision stays in force with the
+// former facts.
 func (b *Broker) Activate(ctx context.Context, p Policy, source, actor string, u Unit, commit func(context.Context) error) error {
 	facts, err := FactsDigest(p.Facts())
 	if err != nil {
@@ -45,23 +46,20 @@ func (b *Broker) Activate(ctx context.Context, p Policy, source, actor string, u
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	revision, known, err := u.ActiveRevision(ctx)
+	epoch, err := u.Epoch(ctx)
 	if err != nil {
 		return err
 	}
-	if revision != p.Revision() || known != facts {
-		epoch, err := u.Epoch(ctx)
-		if err != nil {
-			return err
-		}
-		event := decisionlog.EventPolicyActivated
-		if revision == p.Revision() {
-			event = decisionlog.EventFactsChanged
-		}
+	before, known, err := u.Activation(ctx, epoch)
+	if err != nil {
+		return err
+	}
+	next := Activation{At: b.cfg.Now().UTC(), Revision: p.Revision(), Facts: facts, Offer: b.cfg.Offer}
+	if !known || !next.same(before) {
 		u.RequireEpoch(epoch)
-		u.Activate(p.Revision(), facts)
+		u.Activate(next, p.Bundle())
 		u.Append(decisionlog.Record{
-			DecisionID: NewID(), Timestamp: b.cfg.Now(), Event: event, Outcome: decisionlog.OutcomeDone, Path: Contract,
+			DecisionID: NewID(), Timestamp: next.At, Event: next.event(before, known), Outcome: decisionlog.OutcomeDone, Path: Contract,
 			Revision: p.Revision(), FactsSHA256: facts, Engine: p.Engine(), Epoch: epoch + 1, Detail: source, Actor: actor,
 		})
 		if err := commit(ctx); err != nil {

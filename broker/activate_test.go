@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -81,6 +82,32 @@ func TestActivateFacts(t *testing.T) {
 	}
 	if err := w.b.Activate(t.Context(), &fakePolicy{rev: "rev-1", facts: map[string]any{"f": func() {}}}, "test", "", w.begin(), nil); err == nil {
 		t.Error("Activate() of facts that are no JSON = nil, want an error")
+	}
+}
+
+// The bytes that decide are stored with the activation, and what this server
+// offers: another offer is another activation of the same revision (G-04).
+func TestActivateKeepsWhatDecides(t *testing.T) {
+	w := newWorld(t)
+	first := w.activation
+	if first == nil || first.Revision != "rev-1" || !first.At.Equal(w.now) || !reflect.DeepEqual(first.Offer, w.cfg.Offer) || string(w.bundle.Files["p.rego"]) != "rev-1" {
+		t.Fatalf("stored %+v, bundle %v, want rev-1 with its bytes and the offer", first, w.bundle)
+	}
+	w.cfg.Offer.Resources = append(w.cfg.Offer.Resources, broker.Resource{ID: "https://new.example/"})
+	w.b = w.newBroker()
+	r := w.records[len(w.records)-1]
+	if r.Event != "config.reloaded" || r.Revision != "rev-1" || r.Epoch != 9 || w.epoch != 9 || !reflect.DeepEqual(w.activation.Offer, w.cfg.Offer) {
+		t.Errorf("another offer: record %+v, stored %+v, want config.reloaded under epoch 9", r, w.activation)
+	}
+	w.b = w.newBroker()
+	if w.epoch != 9 {
+		t.Errorf("the same offer: epoch %d, want 9 still", w.epoch)
+	}
+	// A store from before bundles were kept gets one.
+	w.activation = nil
+	w.b = w.newBroker()
+	if r := w.records[len(w.records)-1]; r.Event != "policy.activated" || w.activation == nil {
+		t.Errorf("no activation stored: record %+v, stored %+v, want policy.activated", r, w.activation)
 	}
 }
 

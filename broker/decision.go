@@ -20,6 +20,8 @@ type Policy interface {
 	Revision() string
 	// Engine names the policy engine and its version.
 	Engine() string
+	// Bundle is the bytes that the revision covers, read only.
+	Bundle() Bundle
 	// Facts are the operator's data, input.facts: complete, never nil, read
 	// only, the same for the life of the value.
 	Facts() map[string]any

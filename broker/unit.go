@@ -76,9 +76,13 @@ type Unit interface {
 	PutVersion(v Version)
 	// Append stages a decision record.
 	Append(r decisionlog.Record)
-	// Activate stores the active policy revision with the digest of its facts,
-	// which may be empty, and raises the epoch.
-	Activate(revision, facts string)
+	// Activate stores what is in force from now on, with the bytes of its
+	// revision where they are not kept yet, and raises the epoch. The Epoch of a
+	// does not count. b must not change until the commit has answered.
+	Activate(a Activation, b Bundle)
+	// Activation returns the one that was in force under an epoch; absence is
+	// false.
+	Activation(ctx context.Context, epoch uint64) (Activation, bool, error)
 	// ActiveRevision returns what was last activated; empty in a new store.
 	ActiveRevision(ctx context.Context) (revision, facts string, err error)
 	// Empty reports whether nothing was staged, so that no commit is needed.

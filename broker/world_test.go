@@ -79,6 +79,10 @@ type world struct {
 	versions []broker.Version
 	epoch    uint64
 	revision string
+
+	activation *broker.Activation // nil: nothing is in force
+	bundle     broker.Bundle
+
 	facts    string               // digest
 	records  []decisionlog.Record // of the store's log
 	later    []decisionlog.Record // of the batch
@@ -282,6 +286,15 @@ func (u *unit) Epoch(context.Context) (uint64, error) {
 	return u.w.epoch, u.read()
 }
 
+func (u *unit) Activation(context.Context, uint64) (broker.Activation, bool, error) {
+	u.w.mu.Lock()
+	defer u.w.mu.Unlock()
+	if u.w.activation == nil {
+		return broker.Activation{}, false, u.read()
+	}
+	return *u.w.activation, true, u.read()
+}
+
 func (u *unit) ActiveRevision(context.Context) (revision, facts string, err error) {
 	u.w.mu.Lock()
 	defer u.w.mu.Unlock()
@@ -442,8 +455,11 @@ func (u *unit) Append(r decisionlog.Record) {
 	u.stage("append", nil, func() { u.w.records = append(u.w.records, r) })
 }
 
-func (u *unit) Activate(revision, facts string) {
-	u.stage("activate", nil, func() { u.w.revision, u.w.facts, u.w.epoch = revision, facts, u.w.epoch+1 })
+func (u *unit) Activate(a broker.Activation, b broker.Bundle) {
+	u.stage("activate", nil, func() {
+		u.w.revision, u.w.facts, u.w.epoch = a.Revision, a.Facts, u.w.epoch+1
+		u.w.activation, u.w.bundle = &a, b
+	})
 }
 
 // commit applies all or nothing.
@@ -515,6 +531,9 @@ type fakePolicy struct {
 
 func (p *fakePolicy) Revision() string { return p.rev }
 func (p *fakePolicy) Engine() string   { return "fake 1" }
+func (p *fakePolicy) Bundle() broker.Bundle {
+	return broker.Bundle{Files: map[string][]byte{"p.rego": []byte(p.rev)}}
+}
 func (p *fakePolicy) Facts() map[string]any {
 	if p.facts == nil {
 		return map[string]any{}

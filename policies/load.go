@@ -50,7 +50,7 @@ func Load(ctx context.Context, cfg Config) (*Set, []Finding, error) {
 	if cfg.Now != nil {
 		out.today = cfg.Now()
 	}
-	set, err := load(ctx, cfg, out)
+	set, err := load(ctx, cfg, cfg.sources(out), out)
 	if err != nil {
 		return nil, out.list, err
 	}
@@ -61,9 +61,19 @@ func Load(ctx context.Context, cfg Config) (*Set, []Finding, error) {
 	return set, findings, nil
 }
 
-// load reports findings on out; what it returns counts only when none is an
+// sources reads the roots.
+func (cfg Config) sources(out *report) []*source {
+	sources := []*source{readSource(cfg.FS, "", out)}
+	if cfg.Guardrails != nil {
+		sources = append(sources, readSource(cfg.Guardrails, guardrailsLabel, out))
+	}
+	return sources
+}
+
+// load makes a set of what was read, the second source being the guardrails'
+// own root. It reports findings on out; what it returns counts only when none is an
 // error. Its own error is one that no file is to blame for.
-func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
+func load(ctx context.Context, cfg Config, sources []*source, out *report) (*Set, error) {
 	if cfg.Deadline < 0 {
 		return nil, errors.New("load policies: the deadline is negative")
 	}
@@ -71,15 +81,15 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 	if s.deadline == 0 {
 		s.deadline = defaultDeadline
 	}
-	units := []*unit{parseUnit(readSource(cfg.FS, "", out), false, out)}
-	if cfg.Guardrails != nil {
-		units = append(units, parseUnit(readSource(cfg.Guardrails, "guardrails:", out), true, out))
+	units := make([]*unit, 0, len(sources))
+	for i, from := range sources {
+		units = append(units, parseUnit(from, i > 0, out))
+	}
+	if len(units) > 1 {
 		refuseGuardrails(units[0], out)
 	}
 	s.readFacts(units, cfg.Facts, out)
-	sources := make([]*source, 0, len(units))
 	for _, u := range units {
-		sources = append(sources, u.source)
 		s.addUnit(ctx, u, out)
 	}
 	if out.failed() {
@@ -95,6 +105,7 @@ func load(ctx context.Context, cfg Config, out *report) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("digest the maxima: %w", err)
 	}
+	s.bundle = bundleOf(maxima, sources)
 	s.revision = digest(maxima, string(contract), sources...)
 	s.engine = "opa/" + version.Version
 	return s, nil

@@ -20,6 +20,7 @@ type Set struct {
 	index      *index
 	deadline   time.Duration
 	revision   string
+	bundle     broker.Bundle
 	engine     string
 	keys       inputKeys
 	schema     factsSchema

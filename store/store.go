@@ -67,6 +67,10 @@ const (
 	VersionsKept      = 90 * 24 * time.Hour
 )
 
+// BundleKept is how much longer a bundle is kept than records ask for: some are
+// written a little after they were decided.
+const BundleKept = 24 * time.Hour
+
 // SeenKept is how long it is known when a client was first admitted after it
 // ended, and when a host first had one after its last client ended.
 const SeenKept = 400 * 24 * time.Hour
@@ -100,6 +104,14 @@ type Store interface {
 	// Offline returns the grants that have a refresh token which is neither
 	// spent nor over at now. Whether the grant has ended is not looked at.
 	Offline(ctx context.Context, now time.Time) (map[string]bool, error)
+	// Bundle returns the bytes of a policy revision that was activated; absence
+	// is false.
+	Bundle(ctx context.Context, revision string) (broker.Bundle, bool, error)
+	// SweepBundles deletes what nobody can decide again: every Activation that
+	// another one followed BundleKept or more before oldest, the time of the
+	// oldest record whose input is kept, and each bundle that no activation
+	// names any more. It returns how many bundles went. What is in force stays.
+	SweepBundles(ctx context.Context, oldest time.Time) (int, error)
 	// Hits returns how often each policy took part in decisions, by name. They
 	// are counted in the commit of the record, and outlive the policy.
 	Hits(ctx context.Context) (map[string]Hits, error)

@@ -101,8 +101,11 @@ func (u *imagined) ExtendClient(_ string, number uint64, until time.Time) {
 	}
 }
 func (u *imagined) Append(r decisionlog.Record) { u.records = append(u.records, r) }
-func (u *imagined) Activate(revision, facts string) {
-	u.active, u.facts, u.epoch = revision, facts, u.epoch+1
+func (u *imagined) Activate(a broker.Activation, _ broker.Bundle) {
+	u.active, u.facts, u.epoch = a.Revision, a.Facts, u.epoch+1
+}
+func (u *imagined) Activation(context.Context, uint64) (broker.Activation, bool, error) {
+	return broker.Activation{}, false, nil
 }
 func (u *imagined) ActiveRevision(context.Context) (revision, facts string, err error) {
 	return u.active, u.facts, nil

@@ -32,6 +32,7 @@ func (willing) Decide(_ context.Context, q broker.Query) broker.Decision {
 	return d
 }
 func (willing) Revision() string      { return "rev-1" }
+func (willing) Bundle() broker.Bundle { return broker.Bundle{} }
 func (willing) Engine() string        { return "fake" }
 func (willing) Facts() map[string]any { return map[string]any{} }
 

@@ -291,7 +291,7 @@ func TestReloadIsRecordedWithItsActor(t *testing.T) {
 	e = start(t, func(c *admin.Config) {
 		c.Reload = func(context.Context) error {
 			before = len(e.records())
-			e.commit(func(u store.Unit) { u.Activate("rev-2", "") })
+			e.commit(func(u store.Unit) { u.Activate(broker.Activation{Revision: "rev-2"}, broker.Bundle{}) })
 			return nil
 		}
 	})

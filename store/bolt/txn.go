@@ -33,6 +33,9 @@ const (
 	keptBucket       bucket = "versions_kept"    // client identifier → keptRow
 	seenBucket       bucket = "first_seen"       // hash of a host, or of the identifier of a client that ended → seenMark
 	hitsBucket       bucket = "policy_hits"      // policy → store.Hits
+	activationBucket bucket = "activations"      // epoch → broker.Activation
+	bundleBucket     bucket = "bundles"          // revision → bundleRow
+	bundleFileBucket bucket = "bundle_files"     // SHA-256 → how many bundles hold it, deflated bytes
 	expiryBucket     bucket = "expiry"           // time, kind, key of the row to sweep
 	recordBucket     bucket = "records"          // sequence number → sealed record
 	byRequestBucket  bucket = "records_request"  // request id, sequence number
@@ -46,7 +49,7 @@ func buckets() []bucket {
 		metaBucket, clientBucket, grantBucket, liveGrantBucket, codeBucket, sessionBucket, spentBucket,
 		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, summaryBucket,
 		refreshBucket, accessBucket, grantListBucket, countBucket, blockBucket, pinBucket, versionBucket,
-		clientEndBucket, bodyBucket, keptBucket, seenBucket, hitsBucket,
+		clientEndBucket, bodyBucket, keptBucket, seenBucket, hitsBucket, activationBucket, bundleBucket, bundleFileBucket,
 	}
 }
 

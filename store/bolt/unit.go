@@ -87,16 +87,6 @@ func (u *unit) RequireEpoch(epoch uint64) {
 	})
 }
 
-// Activate stages a new active revision and a new epoch.
-func (u *unit) Activate(revision, facts string) {
-	u.stage(nil, func(t *txn) error {
-		t.st.Revision, t.st.Facts = revision, facts
-		t.st.Epoch++
-		t.wrote = true
-		return nil
-	})
-}
-
 // Append stages a decision record. What r points to must not change until
 // the commit has answered.
 func (u *unit) Append(r decisionlog.Record) {

@@ -19,13 +19,15 @@ import (
 // Format 1 had neither tokens nor the list of grants, format 2 no counts of
 // clients, format 3 no blocks, pins and versions, and each client's document
 // in its row, format 4 no marks of when hosts were first seen, format 5 no
-// summaries of records. The list, the counts and the summaries can be built from
-// the rows and the records at any time.
+// summaries of records, no activations and no bundles. The list, the counts and
+// the summaries can be built from the rows and the records at any time.
 func required(version int) []bucket {
 	since4 := []bucket{blockBucket, pinBucket, versionBucket, keptBucket, clientEndBucket, bodyBucket}
+	since6 := []bucket{activationBucket, bundleBucket, bundleFileBucket}
 	return slices.DeleteFunc(buckets(), func(b bucket) bool {
 		return b == grantListBucket || b == countBucket || b == hitsBucket || b == summaryBucket || version < 2 && (b == refreshBucket || b == accessBucket) ||
-			version < 4 && slices.Contains(since4, b) || version < 5 && b == seenBucket
+			version < 4 && slices.Contains(since4, b) || version < 5 && b == seenBucket ||
+			version < 6 && slices.Contains(since6, b)
 	})
 }
 
@@ -118,7 +120,7 @@ func (t *txn) moveDocuments() error {
 			return err
 		}
 		row, body := splitClient(c)
-		if err := errors.Join(t.hold(row.Published, body), t.save(clientBucket, id, row), t.put(clientEndBucket, clientEndKey(c.ID, c.ExpiresAt))); err != nil {
+		if err := errors.Join(t.hold(bodyBucket, row.Published, body), t.save(clientBucket, id, row), t.put(clientEndBucket, clientEndKey(c.ID, c.ExpiresAt))); err != nil {
 			return err
 		}
 	}

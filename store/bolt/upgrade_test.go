@@ -76,7 +76,7 @@ func inlined(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	for _, b := range []string{"blocks", "pins", "versions", "versions_kept", "clients_by_end", "bodies", "first_seen", "policy_hits"} {
+	for _, b := range []string{"blocks", "pins", "versions", "versions_kept", "clients_by_end", "bodies", "first_seen", "policy_hits", "activations", "bundles", "bundle_files"} {
 		if err := tx.DeleteBucket([]byte(b)); err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func TestUpgrade(t *testing.T) {
 				return errors.Join(tx.DeleteBucket([]byte("first_seen")), tx.DeleteBucket([]byte("policy_hits")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
 			})
 		},
-		"without summaries, with indexes that they replace (format 5)": func(t *testing.T, path string) {
+		"without bundles, without summaries, with indexes that they replace (format 5)": func(t *testing.T, path string) {
 			raw, err := json.Marshal(map[string]any{"format": 5, "created": at})
 			if err != nil {
 				t.Fatal(err)
@@ -172,7 +172,8 @@ func TestUpgrade(t *testing.T) {
 			edit(t, path, func(tx *bbolt.Tx) error {
 				_, err := tx.CreateBucket([]byte("records_client_id"))
 				_, err2 := tx.CreateBucket([]byte("records_grant"))
-				return errors.Join(err, err2, tx.DeleteBucket([]byte("records_summary")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
+				return errors.Join(err, err2, tx.DeleteBucket([]byte("activations")), tx.DeleteBucket([]byte("bundles")), tx.DeleteBucket([]byte("bundle_files")),
+					tx.DeleteBucket([]byte("records_summary")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
 			})
 		},
 		"without hits of policies": func(t *testing.T, path string) {

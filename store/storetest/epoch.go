@@ -18,7 +18,7 @@ func epoch(e *env) {
 	}
 	for i := range 3 {
 		rev := name("r", i)
-		e.must(func(u store.Unit) { u.Activate(rev, "f-"+rev) })
+		e.must(func(u store.Unit) { u.Activate(broker.Activation{Revision: rev, Facts: "f-" + rev}, broker.Bundle{}) })
 		e.reopen()
 		got, facts, err := e.s.Begin().ActiveRevision(context.Background())
 		if err != nil || got != rev || facts != "f-"+rev || e.epoch() != first+uint64(i+1) {
@@ -27,7 +27,7 @@ func epoch(e *env) {
 	}
 	e.must(func(u store.Unit) {
 		// Judged before the unit's own activation.
-		u.Activate("r9", "")
+		u.Activate(broker.Activation{Revision: "r9"}, broker.Bundle{})
 		u.RequireEpoch(first + 3)
 	})
 	e.want("old epoch", broker.ErrConflict, func(u store.Unit) { u.RequireEpoch(first) })
@@ -45,7 +45,7 @@ func epochRerun(e *env) {
 		meanwhile()
 		return e.s.Commit(context.Background(), u)
 	}
-	err := step(func() { e.must(func(u store.Unit) { u.Activate("r", "") }) })
+	err := step(func() { e.must(func(u store.Unit) { u.Activate(broker.Activation{Revision: "r"}, broker.Bundle{}) }) })
 	if !errors.Is(err, broker.ErrConflict) {
 		e.Errorf("epoch raised meanwhile: Commit() = %v, want ErrConflict", err)
 	}
@@ -91,7 +91,7 @@ func epochRace(e *env) {
 			// Whatever raises it: an activation, a block or a pin, and their end.
 			switch i % 5 {
 			case 0:
-				u.Activate(name("r", i), "")
+				u.Activate(broker.Activation{Revision: name("r", i)}, broker.Bundle{})
 			case 1:
 				u.PutBlock(broker.Block{Kind: broker.BlockHost, Value: "a.example"})
 			case 2:

@@ -69,6 +69,8 @@ func suite() []conformance {
 		{"epoch and revision", epoch},
 		{"epoch: a conflict is run again", epochRerun},
 		{"epoch: no commit decided under an older one", epochRace},
+		{"bundles: kept by revision, what was in force by epoch (G-04)", bundlesKept},
+		{"bundles: swept when no record needs them", bundlesSwept},
 		{"spend: 50 spenders of one code (PF-05)", codeRace},
 		{"spend: 50 spenders of one ticket", ticketRace},
 		{"spend: codes", codes},

@@ -79,7 +79,7 @@ func nothingLeft(e *env) {
 		u.EndAccess("kept", moment(0))
 		u.ExtendClient(clientID, 1, moment(1000*time.Hour))
 		u.PutCursor("file", 3)
-		u.Activate("r", "")
+		u.Activate(broker.Activation{Revision: "r"}, broker.Bundle{})
 		u.Append(newRecord("d"))
 	}
 	for what, lose := range map[string]func(store.Unit){

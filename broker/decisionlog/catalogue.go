@@ -131,7 +131,7 @@ var operations = []Event{
 	{EventKeysRotationAsked, "An operator asks for a new key; it is there when keys.rotated follows.",
 		[]string{OutcomeDone}, []string{"actor", "detail"}, []string{"revision"}, operator},
 	{EventConfigReloaded, "A file that the configuration names was read again while the server runs, the people file or the TLS certificate: it is in force (done), or the last good one goes on (refused). Also when a start finds that what this server offers is not what it was: resources, grants, methods.",
-		[]string{OutcomeDone, OutcomeRefused}, []string{"detail"}, []string{"revision", "reason", "engine", "facts_sha256", "actor"}, ""},
+		[]string{OutcomeDone, OutcomeRefused}, []string{"detail"}, []string{"revision", "reason", "engine", "facts_sha256", "actor"}, "of a start or a reload of the policies: an operator, or SIGHUP; absent at a start"},
 	{EventAdminRequest, "An operator read something through the admin API (done), the first time in a minute for each of them and each route; or an act of theirs was refused.",
 		[]string{OutcomeDone, OutcomeRefused}, []string{"actor", "detail"}, []string{"revision", "client_id", "count", "reason"}, "the operator who asked"},
 	{EventLogExported, "An operator took a range of the decision log out with guestlist audit export.",

@@ -175,7 +175,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	rotate := func(_ context.Context, purpose string) error { return k.Rotate(purpose) }
 	a.admin, err = admin.New(admin.Config{
 		Metrics: a.metrics.Handler(), Ready: a.readiness,
-		Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Reload: reload, Rotate: rotate, Broker: a.broker, Pseudonym: k.Pseudonym,
+		Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Story: a.story, Reload: reload, Rotate: rotate, Broker: a.broker, Pseudonym: k.Pseudonym,
 	})
 	return err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 func auditCommand() *cobra.Command {
 	server := &serverFlags{}
 	return askCommand("audit", "Read the decision log of a running server", server,
-		auditListCommand(server), auditWhyCommand(server), auditExportCommand(server), auditSchemaCommand(), auditReferenceCommand())
+		auditListCommand(server), auditWhyCommand(server), auditDiffCommand(server), auditExportCommand(server), auditSchemaCommand(), auditReferenceCommand())
 }
 
 // moment reads a time, a date (UTC) or a duration before now; empty is none.
@@ -63,33 +62,4 @@ func counted(r logged) string {
 		return fmt.Sprintf("%s (%s)", r.Outcome, number(r.Count, "client"))
 	}
 	return fmt.Sprintf("%s (%d times)", r.Outcome, r.Count)
-}
-
-// auditWhyCommand explains one request.
-func auditWhyCommand(server *serverFlags) *cobra.Command {
-	var verbose bool
-	c := &cobra.Command{
-		Use:   "why ID",
-		Short: "Explain what happened to a request",
-		Long: "Explain what happened to a request: what the stranger saw, the true reason, and\n" +
-			"what every policy said. ID is the request id that a page or an OAuth error\n" +
-			"showed, a decision id, or a client identifier URL for the last decision about it.",
-		Example: "  guestlist audit why 5a63ae1c5e58e9609c642b8e09c58033\n" +
-			"  guestlist audit why https://agents.example/oauth/client.json",
-		Args: oneArg,
-	}
-	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show policy input and result too; they may hold personal data")
-	format := oneFlag(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		api, err := server.client()
-		if err != nil {
-			return err
-		}
-		why, err := api.Why(c.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		return printOne(c.OutOrStdout(), *format, why, func(w io.Writer) error { return explain(w, why, verbose) })
-	}
-	return c
 }

@@ -43,11 +43,9 @@ type logged struct {
 // the true reason, and every record with what each phase said; with verbose
 // also its policy input and result.
 func explain(w io.Writer, why whyAnswer, verbose bool) error {
-	records := make([]logged, len(why.Records))
-	for i, raw := range why.Records {
-		if err := json.Unmarshal(raw, &records[i]); err != nil {
-			return fmt.Errorf("read record %d of the answer: %w", i+1, err)
-		}
+	records, err := decodeLogged(why.Records)
+	if err != nil {
+		return err
 	}
 	p := &page{verbose: verbose}
 	p.summary(why, records)
@@ -55,8 +53,19 @@ func explain(w io.Writer, why whyAnswer, verbose bool) error {
 		p.line(0, "")
 		p.record(r)
 	}
-	_, err := w.Write(p.buf.Bytes())
+	_, err = w.Write(p.buf.Bytes())
 	return err
+}
+
+// decodeLogged reads the records of an answer.
+func decodeLogged(raws []json.RawMessage) ([]logged, error) {
+	records := make([]logged, len(raws))
+	for i, raw := range raws {
+		if err := json.Unmarshal(raw, &records[i]); err != nil {
+			return nil, fmt.Errorf("read record %d of the answer: %w", i+1, err)
+		}
+	}
+	return records, nil
 }
 
 // page collects lines; everything that is put in is made safe to show.

@@ -21,7 +21,7 @@
 //	POST /v1/clients/revoke?FILTER&why=      end clients and their grants
 //	GET  /v1/blocks                          every block
 //	GET  /v1/audit?RECORDS                records that fit, in a view
-//	GET  /v1/audit/why?id=ID              the records behind a request, a decision or a client
+//	GET  /v1/audit/why?id=ID&at=&material=   the records behind a request, a decision, or a client at a moment, and their story
 //	GET  /v1/report/clients?FILTER        who has access to what, with totals
 //	GET  /metrics, /livez, /readyz         for monitoring, the last with detail
 //	GET  /v1/status                       what the process says of itself
@@ -57,6 +57,7 @@ import (
 	"time"
 
 	"guestlist/broker"
+	"guestlist/broker/decisionlog"
 	"guestlist/store"
 )
 
@@ -76,6 +77,11 @@ type Config struct {
 	// Pseudonym names a person in records; nil: records cannot be asked for by
 	// username.
 	Pseudonym func(username string) string
+
+	// Story tells what stands behind the records of one /v1/audit/why, oldest
+	// first, with the bytes of policies and document where material is set. It is
+	// encoded as JSON; nil: there is none.
+	Story func(ctx context.Context, records []decisionlog.Record, material bool) (any, error)
 
 	Reload func(ctx context.Context) error // loads the policies again, [Actor] names who asked; nil: the route answers 404
 

@@ -371,7 +371,7 @@ func TestB22ClientsOfAnyBytes(t *testing.T) {
 		if err != nil || len(records) != 1 {
 			t.Errorf("Records(%.60q) = %d records, %v, want 1", id, len(records), err)
 		}
-		why, err := e.client.Why(ctx, id)
+		why, err := e.client.Why(ctx, id, time.Time{}, false)
 		if err != nil || len(why.Records) != 1 || why.Reason != "" {
 			t.Errorf("Why(%.60q) = %d records, %v, want 1", id, len(why.Records), err)
 		}

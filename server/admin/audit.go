@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
+	"time"
 
 	"guestlist/broker"
 	"guestlist/broker/cimd"
@@ -18,6 +20,8 @@ type Why struct {
 	PublicReason string            `json:"public_reason"` // what the stranger was told; empty when nothing was refused
 	Reason       string            `json:"reason"`        // the true reason; empty when nothing was refused
 	Records      []json.RawMessage `json:"records"`       // oldest first, as in RecordPage
+
+	Story json.RawMessage `json:"story,omitempty"` // of Config.Story; absent where it has nothing to tell
 }
 
 // NewWhy sums up the records of one request, oldest first: the reasons are
@@ -57,21 +61,78 @@ func (a *api) why(ctx context.Context, q url.Values) (any, error) {
 	if id == "" {
 		return nil, fail(http.StatusBadRequest, "parameter id is missing")
 	}
+	at, material, err := whyParams(q)
+	if err != nil {
+		return nil, err
+	}
 	if err := a.flush(ctx); err != nil {
 		return nil, err
 	}
-	find := a.byID
-	if cimd.LooksLikeURL(id) {
-		find = a.byClient
+	var records []json.RawMessage
+	isClient := cimd.LooksLikeURL(id)
+	switch {
+	case isClient:
+		records, err = a.byClient(ctx, id, at)
+	case !at.IsZero():
+		return nil, fail(http.StatusBadRequest, "a moment is for a client identifier URL; %.100q names one request", id)
+	default:
+		records, err = a.byID(ctx, id)
 	}
-	records, err := find(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if len(records) == 0 {
-		return nil, fail(http.StatusNotFound, "no record has the id %.300q; guestlist audit ls shows which there are", id)
+		return nil, noRecord(id, at, isClient)
 	}
-	return NewWhy(records), nil
+	out := NewWhy(records)
+	out.Story, err = a.story(ctx, records, material)
+	return out, err
+}
+
+// whyParams reads the parameters of /v1/audit/why beside the id.
+func whyParams(q url.Values) (at time.Time, material bool, err error) {
+	if s := q.Get("at"); s != "" {
+		if at, err = time.Parse(time.RFC3339Nano, s); err != nil {
+			return at, false, fail(http.StatusBadRequest, "at %.60q: want a time like 2026-11-20T10:00:00Z", s)
+		}
+	}
+	if s := q.Get("material"); s != "" {
+		if material, err = strconv.ParseBool(s); err != nil {
+			return at, false, fail(http.StatusBadRequest, "material %.40q: want true or false", s)
+		}
+	}
+	return at, material, nil
+}
+
+// noRecord says that nothing is known of an id, and what that may mean.
+func noRecord(id string, at time.Time, isClient bool) error {
+	switch {
+	case !at.IsZero():
+		return fail(http.StatusNotFound, "no record has the id %.300q at or before %s; guestlist audit ls --client URL shows which there are", id, at.UTC().Format(time.RFC3339))
+	case isClient:
+		return fail(http.StatusNotFound, "no record has the id %.300q: nothing was ever decided about it; guestlist audit ls shows which there are", id)
+	}
+	return fail(http.StatusNotFound, "no record has the id %.300q; guestlist audit ls shows which there are. Of refusals that a summary stands for, the first and the last id are known", id)
+}
+
+// story asks for what stands behind records; one that cannot be read has no
+// part in it.
+func (a *api) story(ctx context.Context, raws []json.RawMessage, material bool) (json.RawMessage, error) {
+	if a.cfg.Story == nil {
+		return nil, nil
+	}
+	var records []decisionlog.Record
+	for _, raw := range raws {
+		var r decisionlog.Record
+		if json.Unmarshal(raw, &r) == nil && r.DecisionID != "" {
+			records = append(records, r)
+		}
+	}
+	story, err := a.cfg.Story(ctx, records, material)
+	if err != nil || story == nil {
+		return nil, err
+	}
+	return json.Marshal(story)
 }
 
 // byID finds all records of a request, else the one of a decision.
@@ -84,9 +145,13 @@ func (a *api) byID(ctx context.Context, id string) ([]json.RawMessage, error) {
 }
 
 // byClient finds all records of the request in which the client was last
-// decided about.
-func (a *api) byClient(ctx context.Context, id string) ([]json.RawMessage, error) {
-	newest, err := a.records(ctx, store.RecordQuery{ClientID: id, Event: decisionlog.EventAdmissionDecided, Newest: true, Limit: 1})
+// decided about, at or before a moment that is not zero.
+func (a *api) byClient(ctx context.Context, id string, at time.Time) ([]json.RawMessage, error) {
+	query := store.RecordQuery{ClientID: id, Event: decisionlog.EventAdmissionDecided, Newest: true, Limit: 1}
+	if !at.IsZero() {
+		query.Until = at.Add(1) // Until is before
+	}
+	newest, err := a.records(ctx, query)
 	if err != nil || len(newest) == 0 {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func TestWhy(t *testing.T) {
 		{"client: its newest admission", mallory, "r3", "client_not_admitted", "policy_denied", "d3 d4 d5"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := e.client.Why(context.Background(), test.id)
+			got, err := e.client.Why(context.Background(), test.id, time.Time{}, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,12 +120,12 @@ func TestWhy(t *testing.T) {
 			}
 		})
 	}
-	whole, err := e.client.Why(context.Background(), "r1")
+	whole, err := e.client.Why(context.Background(), "r1", time.Time{}, false)
 	if err != nil || !strings.Contains(string(whole.Records[0]), `"detail":"secret detail"`) {
 		t.Errorf("Why(r1) = %s, %v, want the personal members too", whole.Records, err)
 	}
 	for _, id := range []string{"r9", "https://unknown.example/c", "\n", strings.Repeat("x", 3000)} {
-		_, err := e.client.Why(context.Background(), id)
+		_, err := e.client.Why(context.Background(), id, time.Time{}, false)
 		var r *admin.Refusal
 		if !errors.As(err, &r) || r.Status != 404 || !strings.HasPrefix(r.Text, "no record has the id ") || len(r.Text) > 400 || strings.Contains(r.Text, "\n") {
 			t.Errorf("Why(%.20q) = %v, want 404 on one short line", id, err)
@@ -146,7 +146,7 @@ func TestHeldRecordsAreWrittenFirst(t *testing.T) {
 			return nil
 		}
 	})
-	if why, err := e.client.Why(context.Background(), "q1"); err != nil || why.Reason != "request_invalid" {
+	if why, err := e.client.Why(context.Background(), "q1", time.Time{}, false); err != nil || why.Reason != "request_invalid" {
 		t.Errorf("Why(q1) = %+v, %v, want the record that was held", why, err)
 	}
 	if got, err := e.client.Records(context.Background(), admin.RecordFilter{}); err != nil || ids(t, got) != "h1 h2" {

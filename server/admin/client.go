@@ -106,10 +106,17 @@ func (c *Client) Blocks(ctx context.Context) ([]broker.Block, error) {
 }
 
 // Why returns what happened to a request; id is its request id, a decision
-// id, or a client identifier for the last decision about that client.
-func (c *Client) Why(ctx context.Context, id string) (Why, error) {
+// id, or a client identifier for the last decision about that client, at or
+// before at where that is not zero. With material the story holds the bytes of
+// policies and document.
+func (c *Client) Why(ctx context.Context, id string, at time.Time, material bool) (Why, error) {
+	q := url.Values{"id": {id}}
+	setTime(q, "at", at)
+	if material {
+		q.Set("material", "true")
+	}
 	var out Why
-	err := c.call(ctx, http.MethodGet, "/v1/audit/why", url.Values{"id": {id}}, &out)
+	err := c.call(ctx, http.MethodGet, "/v1/audit/why", q, &out)
 	return out, err
 }
 

@@ -48,7 +48,7 @@ func (a *api) table() map[string]route {
 		"/v1/clients/revoke":  post(a.acting(a.revokeClients), append([]string{"why"}, filterParams...)...),
 		"/v1/blocks":          get(a.listBlocks),
 		"/v1/audit":           get(a.listRecords, recordParams...),
-		"/v1/audit/why":       get(a.why, "id"),
+		"/v1/audit/why":       get(a.why, "id", "at", "material"),
 		"/v1/report/clients":  get(a.reportClients, filterParams...),
 		"/v1/status":          get(a.status),
 		"/v1/policies":        get(a.listPolicies, "patterns"),

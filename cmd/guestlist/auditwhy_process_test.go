@@ -136,7 +136,7 @@ func TestAuditWhyAndDiffRefuse(t *testing.T) {
 		args string
 		want string
 	}{
-		{"why 5a63ae1c5e58e9609c642b8e09c58033", "Of refusals that a summary stands for, the first and the last id are known"},
+		{"why 5a63ae1c5e58e9609c642b8e09c58033", "A summary of refusals keeps its first and last id"},
 		{"why https://nobody.example/client.json", "nothing was ever decided about it"},
 		{"why https://nobody.example/client.json --at 2020-01-01", "at or before 2020-01-01T00:00:00Z"},
 		{"why https://nobody.example/client.json --at 2999-01-01", "lies in the future"},

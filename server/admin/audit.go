@@ -112,7 +112,7 @@ func noRecord(id string, at time.Time, isClient bool) error {
 	case isClient:
 		return fail(http.StatusNotFound, "no record has the id %.300q: nothing was ever decided about it; guestlist audit ls shows which there are", id)
 	}
-	return fail(http.StatusNotFound, "no record has the id %.300q; guestlist audit ls shows which there are. Of refusals that a summary stands for, the first and the last id are known", id)
+	return fail(http.StatusNotFound, "no record has the id %.200q; guestlist audit ls shows which there are. A summary of refusals keeps its first and last id", id)
 }
 
 // story asks for what stands behind records; one that cannot be read has no

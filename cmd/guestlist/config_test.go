@@ -87,6 +87,7 @@ decision_log:
       url: https://otel.example/v1/logs
 admin:
   socket: admin.sock
+tracing: {endpoint: "https://otel.example/v1/traces", sample: 0.25}
 webhooks:
   - url: https://hooks.example/guestlist
     events: [refusals, changes]
@@ -183,8 +184,9 @@ func TestConfigGood(t *testing.T) {
 			{Name: "otel", Type: "otlp", View: "native", From: "start", URL: "https://otel.example/v1/logs",
 				BatchRecords: 256, BatchBytes: 1 << 20, BatchWait: d(time.Second), Timeout: d(10 * time.Second)},
 		}},
-		Admin: adminConfig{Socket: dir + "/admin.sock"},
-		Help:  helpConfig{Ask: "the identity team, iam@corp.example", URL: "https://help.corp.example/guestlist"},
+		Admin:   adminConfig{Socket: dir + "/admin.sock"},
+		Tracing: tracingConfig{Endpoint: "https://otel.example/v1/traces", Sample: 0.25},
+		Help:    helpConfig{Ask: "the identity team, iam@corp.example", URL: "https://help.corp.example/guestlist"},
 		Webhooks: []webhookConfig{
 			{URL: "https://hooks.example/guestlist", Events: []string{"refusals", "changes"}, SecretFile: dir + "/hook.secret", PerMinute: 30},
 			{URL: "https://other.example/", Events: []string{"refusals", "changes", "first_sights"}, SecretFile: dir + "/hook.secret", PerMinute: 60},

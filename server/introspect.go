@@ -73,10 +73,25 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 	if stands, err := documentStands(ctx, u, g, req.Bound.Terms.Document.OnChange); err != nil || !stands {
 		return inactive, err
 	}
+	s.sampleIntrospection(v, g, a.TokenID, caller.ID)
 	return map[string]any{
 		"active": true, "scope": strings.Join(a.Scopes, " "), "client_id": a.ClientID, "sub": g.User.Sub, "aud": caller.ID,
 		"iss": s.cfg.Issuer, "iat": a.IssuedAt.Unix(), "exp": a.ExpiresAt.Unix(), "jti": a.TokenID, "token_type": "Bearer",
 	}, nil
+}
+
+// sampleIntrospection records that a token was asked about, the first time in
+// a minute for its grant and resource. No answer rests on that record: where it
+// cannot be kept the answer stands.
+func (s *Server) sampleIntrospection(v *visit, g store.Grant, tokenID, resource string) {
+	if !s.introspected.Pick(g.ID+" "+resource, s.cfg.Now()) {
+		return
+	}
+	v.subject = s.cfg.Keys.Pseudonym(g.Subject)
+	rec := s.note(v, decisionlog.EventTokenIntrospected, decisionlog.OutcomeDone)
+	ofGrant(&rec, g)
+	rec.TokenID, rec.Detail = tokenID, "asked by "+resource
+	_ = s.cfg.Batch.Add(rec)
 }
 
 // aliveRequest asks whether the client of a grant lives.

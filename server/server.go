@@ -72,6 +72,8 @@ type Server struct {
 	base     string // path of the issuer without a trailing slash
 	metadata []byte
 	handler  http.Handler
+
+	introspected decisionlog.Sample // by grant and resource
 }
 
 // New checks cfg and builds the routes.

@@ -132,10 +132,10 @@ var operations = []Event{
 		[]string{OutcomeDone}, []string{"actor", "detail"}, []string{"revision"}, operator},
 	{EventConfigReloaded, "A file that the configuration names was read again while the server runs, the people file or the TLS certificate: it is in force (done), or the last good one goes on (refused). Also when a start finds that what this server offers is not what it was: resources, grants, methods.",
 		[]string{OutcomeDone, OutcomeRefused}, []string{"detail"}, []string{"revision", "reason", "engine", "facts_sha256", "actor"}, "of a start or a reload of the policies: an operator, or SIGHUP; absent at a start"},
-	{EventAdminRequest, "An operator read something through the admin API (done), the first time in a minute for each of them and each route; or an act of theirs was refused.",
-		[]string{OutcomeDone, OutcomeRefused}, []string{"actor", "detail"}, []string{"revision", "client_id", "count", "reason"}, "the operator who asked"},
-	{EventLogExported, "An operator took a range of the decision log out with guestlist audit export.",
-		[]string{OutcomeDone}, []string{"actor", "detail"}, []string{"revision", "count"}, operator},
+	{EventAdminRequest, "An operator read something through the admin API (done), or an act of theirs was refused; the first after a minute in which the same operator did not ask the same. Status alone is read without a record.",
+		[]string{OutcomeDone, OutcomeRefused}, []string{"actor", "detail"}, []string{"revision", "reason"}, "the operator who asked"},
+	{EventLogExported, "An operator read records of the decision log: guestlist audit ls and audit export; the first after a minute in which they did not.",
+		[]string{OutcomeDone}, []string{"actor", "detail"}, []string{"revision"}, "the operator who read"},
 }
 
 // Events lists every event, the most important first.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/netip"
@@ -95,7 +96,9 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 		return nil, err
 	}
 	a.keys = k
-	people, err := signin.Open(signin.Config{File: p.people, Now: time.Now})
+	people, err := signin.Open(signin.Config{File: p.people, Now: time.Now, Reloaded: func(n int, err error) {
+		a.configReloaded(fmt.Sprintf("people.file %s: %d people", p.people, n), err)
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +178,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	rotate := func(_ context.Context, purpose string) error { return k.Rotate(purpose) }
 	a.admin, err = admin.New(admin.Config{
 		Metrics: a.metrics.Handler(), Ready: a.readiness,
-		Store: a.store, Flush: a.batch.Flush, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Story: a.story, Reload: reload, Rotate: rotate, Broker: a.broker, Pseudonym: k.Pseudonym,
+		Store: a.store, Flush: a.batch.Flush, Later: a.batch.Add, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Story: a.story, Reload: reload, Rotate: rotate, Broker: a.broker, Pseudonym: k.Pseudonym,
 	})
 	return err
 }

@@ -28,6 +28,7 @@ type certificate struct {
 	keyFile  string
 	now      func() time.Time
 	log      zerolog.Logger
+	reloaded func(detail string, err error)  // told what came of files that changed; nil: nobody is
 	current  atomic.Pointer[tls.Certificate] // never nil
 
 	looking sync.Mutex // held by the one handshake that looks; the others do not wait
@@ -74,10 +75,18 @@ func (c *certificate) look() {
 	if err != nil {
 		c.log.Error().Str("event", "tls.reload_failed").Str("cert_file", c.certFile).Str("key_file", c.keyFile).
 			Msg("the last good certificate stays in force: " + err.Error())
+		c.tell("tls.cert_file "+c.certFile, err)
 		return
 	}
 	c.current.Store(pair)
+	c.tell(fmt.Sprintf("tls.cert_file %s: valid until %s", c.certFile, pair.Leaf.NotAfter.UTC().Format(time.RFC3339)), nil)
 	c.log.Info().Str("event", "tls.reloaded").Str("cert_file", c.certFile).Time("not_after", pair.Leaf.NotAfter).Send()
+}
+
+func (c *certificate) tell(detail string, err error) {
+	if c.reloaded != nil {
+		c.reloaded(detail, err)
+	}
 }
 
 // readPair reads certificate chain and key. seen tells what was read apart

@@ -90,6 +90,9 @@ func serveConfig(ctx context.Context, path string, stdout, stderr io.Writer) err
 		return err
 	}
 	run.app = a
+	if run.certificate != nil {
+		run.certificate.reloaded = a.configReloaded
+	}
 	if err := run.bind(cfg); err != nil {
 		return errors.Join(err, a.close(ctx))
 	}

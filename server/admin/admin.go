@@ -33,6 +33,10 @@
 // An act about clients is one commit with its record, which names the peer as
 // the actor; where many clients end, each page of them is one.
 //
+// A read has a record too, admin.request or, of /v1/audit, log.exported: the
+// first after a minute in which the same operator did not ask the same route.
+// So has what is refused. Only the two routes of status have none.
+//
 // FILTER is url=&url_prefix=&host=&domain=&document=&policy=&label=&registration=&state=,
 // all of which must fit.
 //
@@ -93,7 +97,9 @@ type Config struct {
 	// nil: the route answers 404.
 	Metrics http.Handler
 	Ready   func(ctx context.Context) Readiness
-
+	// Later takes the records of reads and of what is refused, which need no
+	// commit of their own; nil: those have none.
+	Later  func(decisionlog.Record) error
 	Broker *broker.Broker // decides and stages the acts about clients; nil: their routes answer 404
 }
 
@@ -101,6 +107,7 @@ type Config struct {
 type api struct {
 	cfg    Config
 	routes map[string]route
+	sample decisionlog.Sample // of requests that are recorded
 }
 
 // New checks cfg and returns the handler. The http.Server that it runs on
@@ -114,7 +121,7 @@ func New(cfg Config) (http.Handler, error) {
 	case cfg.Now == nil:
 		return nil, errors.New("admin: no clock")
 	}
-	a := &api{cfg: cfg}
+	a := &api{cfg: cfg, sample: decisionlog.Sample{Quiet: true}}
 	a.routes = a.table()
 	return a, nil
 }
@@ -143,6 +150,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	value, err := a.answer(r)
+	a.note(r, err)
 	status := http.StatusOK
 	if err != nil {
 		f := failed(err)

@@ -50,7 +50,17 @@ func (p *People) roll() *roll {
 	return p.current
 }
 
+// reload looks at the file and tells what came of it, where that is news.
 func (p *People) reload() (changed bool, err error) {
+	before := p.problem
+	changed, err = p.look()
+	if p.reloaded != nil && (changed || err != nil && (before == nil || before.Error() != err.Error())) {
+		p.reloaded(len(p.current.accounts), err)
+	}
+	return changed, err
+}
+
+func (p *People) look() (changed bool, err error) {
 	if p.file == "" {
 		return false, nil
 	}

@@ -59,6 +59,10 @@ type Config struct {
 	// File is people.file. It may be empty, absent or without content when
 	// the server starts; nobody can sign in then.
 	File string
+	// Reloaded is told when another list came into force, and, once for each
+	// trouble, what keeps the file from being used; not of the first list. It
+	// must not call People. nil: nobody is told.
+	Reloaded func(people int, err error)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// PerAccount bounds failed attempts on one username, existing or not.
@@ -91,6 +95,8 @@ type People struct {
 	current *roll
 	seen    stamp // of the content that was judged last
 	problem error
+
+	reloaded func(people int, err error) // nil: nobody is told
 }
 
 // Open reads the people file. It refuses a file that has an error: a server
@@ -118,6 +124,7 @@ func Open(cfg Config) (*People, error) {
 	if _, err := p.Reload(); err != nil {
 		return nil, err
 	}
+	p.reloaded = cfg.Reloaded
 	return p, nil
 }
 

@@ -257,9 +257,9 @@ open CU-16 a key that left the document fails
 due H-04 settings are completed member by member
 open H-06 a person who leaves a group
 due H-09 consent is skipped only by an exact URL
-open G-01 every refusal has a reason and a request id
+due G-01 every refusal has a reason and a request id
 due G-02 policy eval is the live decision
-open G-04 a record can be decided again
+due G-04 a record can be decided again
 due G-05 two URLs on one host differ
 due G-14 policy is asked at every refresh
 open G-15 budgets and caps

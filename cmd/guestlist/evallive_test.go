@@ -233,6 +233,16 @@ func (g imaginedGuestList) live(t *testing.T, cfg config) []decisionlog.Record {
 	if !ok || !given.Settings.RefreshToken.Issue || !slices.Contains(given.Effective.GrantTypes, "refresh_token") {
 		return records
 	}
+	// The code is redeemed: the client lives as long as its refresh token.
+	end, limit := liveAt.Add(given.Settings.RefreshToken.TTL.Std()), consent.Client.FetchedAt.Add(given.Settings.ClientTTL.Std())
+	if end.After(limit) {
+		end = limit
+	}
+	u = st.Begin()
+	u.ExtendClient(consent.Client.ID, consent.Client.Incarnation, end)
+	if err := st.Commit(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
 	now, person.Groups = liveAt.Add(g.later), g.left
 	id, err := cimd.Parse(g.client)
 	if err != nil {

@@ -127,7 +127,7 @@ func TestBlockInARunningServer(t *testing.T) {
 	}
 	var events []string
 	for _, r := range s.audit() {
-		if actor, _ := r["actor"].(string); actor != "" {
+		if actor, _ := r["actor"].(string); actor != "" && r["event"] != "admin.request" && r["event"] != "log.exported" { // reads are sampled
 			events = append(events, r["event"].(string))
 		}
 	}

@@ -172,6 +172,13 @@ func TestHTTPAnswers(t *testing.T) {
 	}
 }
 
+// count is how many posts came so far.
+func (c *collector) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.posts)
+}
+
 // TestHTTPTrouble: a receiver that hangs, one that is gone, a token that cannot
 // be read: errors that name no path and no token.
 func TestHTTPTrouble(t *testing.T) {
@@ -190,8 +197,8 @@ func TestHTTPTrouble(t *testing.T) {
 		t.Error("Send() after the end = nil, want an error")
 	}
 	unread := c.http(t, func(h *export.HTTPConfig) { h.Token = func() (string, error) { return "", errors.New("no file") } })
-	if err := unread.Send(t.Context(), batch(1)); err == nil || len(c.posts) > 2 {
-		t.Errorf("Send() without its token = %v after %d posts, want an error and no post", err, len(c.posts))
+	if err := unread.Send(t.Context(), batch(1)); err == nil || c.count() > 2 {
+		t.Errorf("Send() without its token = %v after %d posts, want an error and no post", err, c.count())
 	}
 	for name, cfg := range map[string]export.HTTPConfig{"no door": {URL: c.url}, "in clear": {URL: "http://logs.example/", Door: c.door}, "no address": {Door: c.door}} {
 		if _, err := export.NewHTTP(cfg); err == nil {

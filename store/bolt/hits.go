@@ -22,16 +22,23 @@ func (t *txn) countHits(r decisionlog.Record) {
 
 // saveHits adds what was noted to the stored counts, once a transaction.
 func (t *txn) saveHits() error {
+	var all map[string]store.Hits // read once, for the first name that is new
 	for name, more := range t.hits {
 		key := []byte(name)
 		h, ok, err := load[store.Hits](t.view, hitsBucket, key)
+		if err == nil && !ok && all == nil {
+			all, err = t.allHits()
+		}
 		if err == nil && !ok {
-			err = t.roomForHits()
+			err = t.roomForHits(all)
 		}
 		if err != nil {
 			return err
 		}
 		h.Add(more)
+		if all != nil {
+			all[name] = h
+		}
 		if err := t.save(hitsBucket, key, h); err != nil {
 			return err
 		}
@@ -42,10 +49,9 @@ func (t *txn) saveHits() error {
 
 // roomForHits forgets the policy that was hit least recently where one more
 // would be too many.
-func (t *txn) roomForHits() error {
-	all, err := t.allHits()
-	if err != nil || len(all) < store.MaxHits {
-		return err
+func (t *txn) roomForHits(all map[string]store.Hits) error {
+	if len(all) < store.MaxHits {
+		return nil
 	}
 	oldest := ""
 	for name, h := range all {
@@ -53,6 +59,7 @@ func (t *txn) roomForHits() error {
 			oldest = name
 		}
 	}
+	delete(all, oldest)
 	return t.del(hitsBucket, []byte(oldest))
 }
 

@@ -51,6 +51,16 @@ type Admission struct {
 	Epoch       uint64
 }
 
+// ClientEnd is how far something that lives until end may move the end of the
+// client: never past client_ttl, counted from the last fetch or creation
+// (design §5).
+func (a Admission) ClientEnd(end time.Time) time.Time {
+	if limit := a.Client.FetchedAt.Add(a.Decision.Settings.ClientTTL.Std()); end.After(limit) {
+		return limit
+	}
+	return end
+}
+
 // Admit decides whether the client may act now, and stages what follows on u.
 // Every call authors one decision record: staged when state changes or the
 // step commits anyway, else handed to Config.Later. Where the unit is not

@@ -232,7 +232,7 @@ func (s *Server) allow(w http.ResponseWriter, r *http.Request, v *visit, t ticke
 		u.RequireEpoch(a.Epoch)
 		u.RequireClient(a.Client.ID, a.Client.Incarnation)
 		u.Spend(store.SpendTicket, t.ID, t.Until)
-		u.ExtendClient(a.Client.ID, a.Client.Incarnation, clientEnd(a, grant.ExpiresAt))
+		u.ExtendClient(a.Client.ID, a.Client.Incarnation, a.ClientEnd(grant.ExpiresAt))
 		code, err = s.cfg.Grants.IssueCode(r.Context(), u, grants.CodeRequest{
 			RequestID: v.id, Client: a.Client, Grant: grant, RedirectURI: t.RedirectURI, RedirectSent: t.RedirectSent, Challenge: t.Challenge,
 		})

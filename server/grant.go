@@ -45,16 +45,6 @@ func termsOf(g store.Grant) (*broker.Settings, error) {
 	return terms, nil
 }
 
-// clientEnd is how far a grant may move the end of its client: never past
-// client_ttl, counted from the last fetch or creation (design §5).
-func clientEnd(a broker.Admission, grantEnd time.Time) time.Time {
-	limit := a.Client.FetchedAt.Add(a.Decision.Settings.ClientTTL.Std())
-	if grantEnd.After(limit) {
-		return limit
-	}
-	return grantEnd
-}
-
 // consentRecord says who allowed what, which consent before shortened the page
 // if one did, and by which policy there was no page, if so.
 func (s *Server) consentRecord(v *visit, a broker.Admission, g store.Grant, before time.Time, skipped bool) decisionlog.Record {

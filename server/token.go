@@ -125,7 +125,7 @@ func (s *Server) stageToken(u store.Unit, v *visit, a broker.Admission, g store.
 	if tok.RefreshUntil.After(until) {
 		until = tok.RefreshUntil
 	}
-	u.ExtendClient(a.Client.ID, a.Client.Incarnation, clientEnd(a, until))
+	u.ExtendClient(a.Client.ID, a.Client.Incarnation, a.ClientEnd(until))
 	u.Append(s.tokenRecord(v, event, a, g, tok.ID, tok.ExpiresAt.UTC()))
 }
 

@@ -107,7 +107,8 @@ func (p *play) later(ctx context.Context, sc Scene, req broker.Request, a broker
 	if err != nil || sc.Refresh == nil || sc.Until == broker.PhaseUser || !refreshable(granted) {
 		return p.unit.records, nil
 	}
-	p.unit.ExtendClient(granted.Client.ID, granted.Client.Incarnation, clientEnd(granted, sc.At))
+	terms := granted.Decision.Settings.RefreshToken // the code is redeemed: the client lives as long as its refresh token
+	p.unit.ExtendClient(granted.Client.ID, granted.Client.Incarnation, granted.ClientEnd(sc.At.Add(min(terms.TTL, terms.Idle).Std())))
 	p.now = sc.Refresh.At
 	p.broker.Admit(ctx, &p.unit, sc.refresh(req, granted, sc.At)) // its answer is in the record
 	return p.unit.records, nil
@@ -131,17 +132,6 @@ func untilURL(records []decisionlog.Record) []decisionlog.Record {
 // refreshable reports whether the server would give a refresh token out.
 func refreshable(a broker.Admission) bool {
 	return a.Decision.Settings.RefreshToken.Issue && slices.Contains(a.Decision.Effective.GrantTypes, "refresh_token")
-}
-
-// clientEnd is the end of the client's life once its code was redeemed: that of
-// the refresh token, and never past client_ttl after the document was fetched.
-func clientEnd(a broker.Admission, agreed time.Time) time.Time {
-	terms := a.Decision.Settings
-	end, limit := agreed.Add(terms.RefreshToken.TTL.Std()), a.Client.FetchedAt.Add(terms.ClientTTL.Std())
-	if end.After(limit) {
-		return limit
-	}
-	return end
 }
 
 // play is one scene under way.

@@ -76,13 +76,13 @@ func TestPlay(t *testing.T) {
 		}, []string{"document", "user"}, ""},
 		{"refresh from elsewhere", func(s *rehearsal.Scene) { s.Person, s.Refresh = person("eng"), later("192.0.2.2") }, []string{"document", "user", "refresh"}, "policy_denied"},
 		{"refresh after leaving the group", func(s *rehearsal.Scene) { s.Person, s.Refresh = person("eng"), later("192.0.2.1", "sales") }, []string{"document", "user", "refresh"}, "policy_denied"},
-		{"refresh six days later, a day before the token ends", func(s *rehearsal.Scene) {
+		{"refresh an hour before the unused token ends", func(s *rehearsal.Scene) {
 			s.Person, s.Refresh = person("eng"), later("192.0.2.1")
-			s.Refresh.At = at.Add(6 * 24 * time.Hour)
+			s.Refresh.At = at.Add(47 * time.Hour)
 		}, []string{"document", "user", "refresh"}, ""},
-		{"refresh after the token's end", func(s *rehearsal.Scene) {
+		{"refresh of a token that was idle too long, though its family would live on", func(s *rehearsal.Scene) {
 			s.Person, s.Refresh = person("eng"), later("192.0.2.1")
-			s.Refresh.At = at.Add(8 * 24 * time.Hour)
+			s.Refresh.At = at.Add(49 * time.Hour)
 		}, []string{"document", "user", "", ""}, "client_ended"},
 		{"nobody named", func(s *rehearsal.Scene) { s.ClientID = "https://other.example.com/client.json" }, []string{"url"}, "no_policy_matched"},
 	} {

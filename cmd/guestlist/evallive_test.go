@@ -234,10 +234,8 @@ func (g imaginedGuestList) live(t *testing.T, cfg config) []decisionlog.Record {
 		return records
 	}
 	// The code is redeemed: the client lives as long as its refresh token.
-	end, limit := liveAt.Add(given.Settings.RefreshToken.TTL.Std()), consent.Client.FetchedAt.Add(given.Settings.ClientTTL.Std())
-	if end.After(limit) {
-		end = limit
-	}
+	tokens := given.Settings.RefreshToken
+	end := consent.ClientEnd(liveAt.Add(min(tokens.TTL, tokens.Idle).Std()))
 	u = st.Begin()
 	u.ExtendClient(consent.Client.ID, consent.Client.Incarnation, end)
 	if err := st.Commit(t.Context(), u); err != nil {

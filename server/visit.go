@@ -47,7 +47,8 @@ type visit struct {
 // one wide event, and the one place where errors are answered.
 func (s *Server) visit(route string, k kind, methods []string, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{id: broker.NewID(), route: route, kind: k, source: s.source(r), began: s.cfg.Now()}
+		began := s.cfg.Now()
+		v := &visit{id: broker.NewRequestID(began), route: route, kind: k, source: s.source(r), began: began}
 		r = s.entered(r, v)
 		cw := &counting{ResponseWriter: w, visit: v}
 		header := cw.Header()

@@ -46,6 +46,9 @@ func Members() []Member {
 		{"refreshed", false, false, "True where an admitted client lived before, and its document came anew. Absent otherwise."},
 		{"last_request_id", false, false, "Of a record that stands for several: the last of their request ids."},
 		{"metrics", false, true, "Nanoseconds by name: `timer_decide_url_ns`, `timer_fetch_ns` …"},
+		{"erased", false, true, "JSON pointers to what masking (`admission.mask`) removed from the body. Absent where it removed nothing. A body that is erased later is not listed."},
+		{"masked", false, true, "JSON pointers to what masking replaced in the body. Absent where it replaced nothing."},
+		{"mask_error", false, false, "Why the record could not be masked, so that it was written without its body. Absent where it could."},
 		{"detail", true, false, "The precise text for the operator."},
 		{"source", true, false, "The address that the request came from, behind trusted proxies."},
 		{"input", true, true, "What the policies were given in the last phase."},
@@ -56,8 +59,8 @@ func Members() []Member {
 // opaOnly are the other members of a decision log event of Open Policy Agent.
 // A record does not write them; none of them will ever mean anything else.
 var opaOnly = []string{
-	"batch_decision_id", "bundles", "custom", "erased", "error", "intermediate_results", "mapped_result", "masked",
-	"nd_builtin_cache", "query", "req_id", "request_context", "requested_by", "rule_labels", "span_id",
+	"batch_decision_id", "bundles", "custom", "error", "intermediate_results", "mapped_result", "nd_builtin_cache",
+	"query", "req_id", "request_context", "requested_by", "rule_labels", "span_id",
 }
 
 // outcomeDocs says what an outcome means.

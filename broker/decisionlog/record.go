@@ -63,6 +63,9 @@ type Record struct {
 	Refreshed      bool              `json:"refreshed,omitempty"`        // admitted: the client lived before, and its host served its document anew
 	LastRequestID  string            `json:"last_request_id,omitempty"`  // of a summary: the last request it stands for
 	Metrics        map[string]int64  `json:"metrics,omitempty"`          // nanoseconds by name: timer_decide_ns, timer_fetch_ns
+	Erased         []string          `json:"erased,omitempty"`           // JSON pointers to what masking removed from the body, sorted
+	Masked         []string          `json:"masked,omitempty"`           // JSON pointers to what masking replaced in the body, sorted
+	MaskError      string            `json:"mask_error,omitempty"`       // why the record could not be masked and has no body; says nothing of the record
 
 	// The members below may hold personal data. They are stored apart from
 	// the ones above, covered by a salted digest, so that they can be erased.

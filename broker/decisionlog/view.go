@@ -40,6 +40,7 @@ type event struct {
 	Input       json.RawMessage            `json:"input,omitempty"`
 	Result      json.RawMessage            `json:"result,omitempty"`
 	Erased      []string                   `json:"erased,omitempty"`
+	Masked      []string                   `json:"masked,omitempty"`
 	RequestedBy string                     `json:"requested_by,omitempty"`
 	Timestamp   time.Time                  `json:"timestamp"`
 	Metrics     map[string]int64           `json:"metrics,omitempty"`
@@ -67,6 +68,7 @@ func opaEvent(s Sealed) ([]byte, error) {
 	e := event{
 		Labels: map[string]string{"app": opaName}, DecisionID: r.DecisionID, TraceID: r.TraceID, Path: r.Path,
 		Input: r.Input, Result: r.Result, RequestedBy: r.Source, Timestamp: r.Timestamp, Metrics: r.Metrics, ReqID: s.Seq,
+		Erased: eventPaths(r.Erased), Masked: eventPaths(r.Masked),
 	}
 	maps.Copy(e.Labels, r.Labels)
 	if e.Path == "" {
@@ -76,7 +78,7 @@ func opaEvent(s Sealed) ([]byte, error) {
 		e.Bundles = map[string]bundle{opaName: {r.Revision}}
 	}
 	if s.Body == nil {
-		e.Erased = []string{"/input", "/result", "/requested_by", "/custom/detail"}
+		e.Erased, e.Masked = []string{"/input", "/result", "/requested_by", "/custom/detail"}, nil
 	}
 	whole, err := json.Marshal(r)
 	if err == nil {
@@ -85,8 +87,23 @@ func opaEvent(s Sealed) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record %d: %w", s.Seq, err)
 	}
-	for _, moved := range []string{"labels", "decision_id", "trace_id", "revision", "path", "input", "result", "source", "timestamp", "metrics"} {
+	for _, moved := range []string{"labels", "decision_id", "trace_id", "revision", "path", "input", "result", "source", "timestamp", "metrics", "erased", "masked"} {
 		delete(e.Custom, moved)
 	}
 	return json.Marshal(e)
+}
+
+// eventPaths are pointers into a record as pointers into its event.
+func eventPaths(paths []string) []string {
+	var out []string
+	for _, p := range paths {
+		switch p { // both are text: nothing is below them
+		case "/source":
+			p = "/requested_by"
+		case "/detail":
+			p = "/custom/detail"
+		}
+		out = append(out, p)
+	}
+	return out
 }

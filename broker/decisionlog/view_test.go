@@ -22,9 +22,13 @@ func viewed() map[string]decisionlog.Record {
 	decided.Labels, decided.Metrics = map[string]string{"tier": "gold"}, map[string]int64{"timer_decide_ns": 12000}
 	decided.Policy, decided.Result = []string{"agents"}, json.RawMessage(`{"allowed":false}`)
 	decided.Settings = json.RawMessage(`{"client_ttl":"30d"}`)
+	hidden, err := decided.Mask([]decisionlog.Edit{remove("/input/user/sub"), upsert("/source", `"192.0.2.0/24"`), upsert("/detail", `"…"`)})
+	if err != nil {
+		panic(err)
+	}
 	return map[string]decisionlog.Record{
-		"decided": decided,
-		"erased":  decided,
+		"decided": decided, "masked": hidden, "withheld": decided.Withhold("mask.rego:7: it did not finish in its time"),
+		"erased": decided,
 		"issued": {DecisionID: "d2", Timestamp: at, Event: "token.issued", Outcome: decisionlog.OutcomeIssued, Epoch: 4,
 			ClientID: "https://client.example.com/c", Subject: "pseudonym", GrantID: "g1", TokenID: "t1"},
 	}

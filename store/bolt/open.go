@@ -60,6 +60,7 @@ func Open(cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		told:    cfg.Committed,
+		mask:    cfg.Mask,
 		path:    cfg.Path,
 		queue:   make(chan *request, batchMax),
 		idle:    make(chan struct{}),

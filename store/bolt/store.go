@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"guestlist/broker"
+	"guestlist/broker/decisionlog"
 	"guestlist/store"
 )
 
@@ -41,6 +42,11 @@ type Config struct {
 	// it: it must be quick and must not call the Store. Nil means that nobody is
 	// told.
 	Committed func(Committed)
+	// Mask is given every decision record when it is staged, and returns what is
+	// written instead: the same record less what nobody may read. It must not
+	// change what the record points to, and must not call the Store. Nil means
+	// that records are written as they are.
+	Mask func(decisionlog.Record) decisionlog.Record
 }
 
 // Committed is one transaction that was made durable, or was not.
@@ -66,6 +72,7 @@ type Store struct {
 	changed chan struct{}
 
 	told func(Committed)
+	mask func(decisionlog.Record) decisionlog.Record // nil: none
 
 	broken  error  // written by the committer: no further commit is possible
 	pack    packer // the committer's

@@ -87,9 +87,12 @@ func (u *unit) RequireEpoch(epoch uint64) {
 	})
 }
 
-// Append stages a decision record. What r points to must not change until
-// the commit has answered.
+// Append stages a decision record, masked. What r points to must not change
+// until the commit has answered.
 func (u *unit) Append(r decisionlog.Record) {
+	if u.s.mask != nil {
+		r = u.s.mask(r)
+	}
 	u.stage(nil, func(t *txn) error { return t.appendRecord(r) })
 }
 

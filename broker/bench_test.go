@@ -47,3 +47,28 @@ func BenchmarkAdmit(b *testing.B) {
 type benchPolicy struct{ *fakePolicy }
 
 func (benchPolicy) Revision() string { return "rev-bench" }
+
+// BenchmarkRecord writes the record of an admission that was decided: of a
+// client known and fresh, of one whose document was just fetched, of one whom
+// no policy names and of one whom a rule refuses. Seal is what comes after, see
+// package decisionlog.
+func BenchmarkRecord(b *testing.B) {
+	for name, prepare := range map[string]func(w *world){
+		"warm":    func(w *world) { w.mustAdmit() },
+		"cold":    func(w *world) {},
+		"missed":  func(w *world) { w.policy.answer = unmatched },
+		"refused": func(w *world) { w.policy.answer = deny(broker.PhaseDocument) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			w := newWorld(b)
+			prepare(w)
+			write := broker.Author(b.Context(), w.b, w.begin(), w.request)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := write(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -73,14 +73,18 @@ type bench struct {
 	wire *wire
 }
 
-func newBench(b *testing.B) *bench {
+func newBench(b *testing.B, change ...func(*servertest.Options)) *bench {
 	b.Helper()
-	s := &bench{b: b, Server: servertest.New(b, servertest.Options{
+	o := servertest.Options{
 		Policy: map[string]string{"clients.rego": benchPolicy}, Log: io.Discard,
 		Budgets: broker.Budgets{PerSource: 1 << 20, PerDomain: 1 << 20, Total: 1 << 20},
 		Caps:    broker.Caps{Total: 1 << 20, PerDomain: 1 << 20},
 		SignIns: signin.Rate{Burst: 1 << 20, Every: time.Millisecond},
-	})}
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	s := &bench{b: b, Server: servertest.New(b, o)}
 	s.publish(client)
 	s.wire = dial(b, s.Issuer)
 	if got := s.wire.do(s.get("/authorize", s.Request(client, nil))); got.StatusCode != http.StatusOK {

@@ -36,7 +36,7 @@ type env struct {
 }
 
 // shortDir is a directory whose name leaves room for a socket's.
-func shortDir(t *testing.T) string {
+func shortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "admin")
 	if err != nil {
@@ -53,7 +53,7 @@ func open(t *testing.T) store.Store {
 }
 
 // openAt opens a store in a file.
-func openAt(t *testing.T, file string) store.Store {
+func openAt(t testing.TB, file string) store.Store {
 	t.Helper()
 	s, err := bolt.Open(bolt.Config{Path: file})
 	if err != nil {
@@ -73,11 +73,18 @@ func start(t *testing.T, edit func(*admin.Config)) *env {
 	if edit != nil {
 		edit(&cfg)
 	}
+	e.client = serve(t, e.socket, cfg)
+	return e
+}
+
+// serve serves the API on a socket.
+func serve(t testing.TB, socket string, cfg admin.Config) *admin.Client {
+	t.Helper()
 	h, err := admin.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := admin.Listen(e.socket)
+	l, err := admin.Listen(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,8 +92,7 @@ func start(t *testing.T, edit func(*admin.Config)) *env {
 	srv := &http.Server{Handler: h, ConnContext: admin.ConnContext, WriteTimeout: 1}
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })
-	e.client = admin.NewClient(e.socket)
-	return e
+	return admin.NewClient(socket)
 }
 
 // commit stages and commits.

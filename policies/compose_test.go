@@ -236,6 +236,13 @@ warn contains {"code": "owner", "message": sprintf("%s %s %v", [input.row.owner,
 	if d.Candidates[0].Row != "data.l.hosts[app.example.com] /oauth/client.json" {
 		t.Errorf("row = %q", d.Candidates[0].Row)
 	}
+	want := `{"expires":"","host":"app.example.com","owner":"team","path":"/oauth/client.json","settings":{"client_ttl":"60d","scopes":{"ceiling":["b","c"]},"tags":["r"]},"ticket":""}`
+	if got, ok := set.RowText(d.Candidates[0].Row); got != want || !ok {
+		t.Errorf("RowText = %s, %v, want %s", got, ok, want)
+	}
+	if got, ok := set.RowText("data.l.hosts[app.example.com] /oauth"); ok {
+		t.Errorf("RowText of no row = %s", got)
+	}
 }
 
 func TestAnyoneRanksLast(t *testing.T) {

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"encoding/json"
 	"time"
 
 	"guestlist/broker/cimd"
@@ -37,4 +38,20 @@ func (r Row) Matches(id cimd.ID) bool {
 	x := &index{}
 	x.add(&entry{pattern: r.pattern})
 	return len(x.lookup(id)) > 0
+}
+
+// RowText returns the row that a candidate names (decisionlog.Candidate.Row) as
+// one line of JSON, with owner and ticket; false where the set has none of that
+// name. It looks at every row.
+func (s *Set) RowText(name string) (string, bool) {
+	for _, p := range s.policies {
+		for _, e := range p.entries {
+			if e.row == nil || e.row.name() != name {
+				continue
+			}
+			text, err := json.Marshal(e.row.member())
+			return string(text), err == nil
+		}
+	}
+	return "", false
 }

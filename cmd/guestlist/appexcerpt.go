@@ -12,8 +12,8 @@ import (
 // excerptMax bounds one piece of policy text, in lines.
 const excerptMax = 40
 
-// excerpts finds the text of the winner's settings and of every rule that
-// refused or warned.
+// excerpts finds the text of the winner's settings, the rows by which it
+// matched, and every rule that refused or warned.
 func (t *storyteller) excerpts(set *policies.Set) {
 	last := t.record.Phases[len(t.record.Phases)-1]
 	for _, p := range set.Policies() {
@@ -26,9 +26,23 @@ func (t *storyteller) excerpts(set *policies.Set) {
 		}
 		t.excerpt(p.Name, "settings", p.File, line)
 	}
+	t.rows(set, last)
 	for _, phase := range t.record.Phases {
 		for _, d := range slices.Concat(phase.Denials, phase.Warnings) {
 			t.denialText(d)
+		}
+	}
+}
+
+// rows finds the list rows by which the winners matched: who answers for them
+// stands there.
+func (t *storyteller) rows(set *policies.Set, phase decisionlog.Phase) {
+	for _, c := range phase.Candidates {
+		if c.Row == "" || !slices.Contains(phase.Winner, c.Policy) {
+			continue
+		}
+		if text, ok := set.RowText(c.Row); ok {
+			t.out.Policies = append(t.out.Policies, storyRule{c.Policy, "row", c.Row, text})
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,15 +35,40 @@ func moment(flag, s string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s %.60q: want a time, a date or how long ago, like 2026-11-20T10:00:00Z, 2026-11-20 or 24h", flag, s)
 }
 
+// recordSheet names what csv has of a record: times and identifiers whole, and
+// the members that people sort by.
+var recordSheet = []string{
+	"seq", "timestamp", "event", "outcome", "count", "reason", "public_reason", "client_id", "policy", "subject", "grant_id", "actor",
+	"document_sha256", "request_id", "decision_id", "error",
+}
+
+// sheetRow is a record in a sheet.
+func sheetRow(r logged) []string {
+	client := r.ClientID
+	if client == "" {
+		client = r.ClientIDDigest
+	}
+	count, when := "", ""
+	if r.Count > 0 {
+		count = strconv.Itoa(r.Count)
+	}
+	if !r.Timestamp.IsZero() {
+		when = stamp(r.Timestamp)
+	}
+	return visibleRow(strconv.FormatUint(r.Seq, 10), when, r.Event, r.Outcome, count, r.Reason, r.PublicReason, client,
+		strings.Join(r.Policy, " "), r.Subject, r.GrantID, r.Actor, r.DocumentSHA256, r.RequestID, r.DecisionID, r.Error)
+}
+
 // recordTable shows records one per line.
 func recordTable(records []json.RawMessage) (table, error) {
-	t := table{columns: []string{"TIME", "EVENT", "OUTCOME", "REASON", "CLIENT", "REQUEST"}}
+	t := table{columns: []string{"TIME", "EVENT", "OUTCOME", "REASON", "CLIENT", "REQUEST"}, sheet: [][]string{recordSheet}}
 	for _, raw := range records {
 		var r logged
 		if err := json.Unmarshal(raw, &r); err != nil {
 			return table{}, fmt.Errorf("read the server's records: %w", err)
 		}
 		t.values = append(t.values, raw)
+		t.sheet = append(t.sheet, sheetRow(r))
 		if r.Error != "" {
 			t.rows = append(t.rows, visibleRow("-", fmt.Sprintf("record %d", r.Seq), "unreadable", r.Error, "", ""))
 			continue

@@ -227,6 +227,29 @@ func (f *firstWrite) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// TestAuditSheet: what a spreadsheet gets of a record has what people sort by,
+// and a cell that begins a formula is text (CU-21).
+func TestAuditSheet(t *testing.T) {
+	records := []json.RawMessage{
+		json.RawMessage(`{"seq":7,"timestamp":"2026-11-20T10:00:00Z","event":"consent.granted","outcome":"granted","client_id":"https://c.example/=1+1","policy":["a","b"],"subject":"pseudo","grant_id":"g","actor":"=cmd|'/c calc'!A1","request_id":"r","decision_id":"d"}`),
+		json.RawMessage(`{"seq":8,"error":"the checksum is wrong"}`),
+	}
+	sheet, err := recordTable(records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := sheet.print(&out, "csv"); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Join(recordSheet, ",") + "\n" +
+		"7,2026-11-20T10:00:00Z,consent.granted,granted,,,,https://c.example/=1+1,a b,pseudo,g,'=cmd|'/c calc'!A1,,r,d,\n" +
+		"8,,,,,,,,,,,,,,,the checksum is wrong\n"
+	if out.String() != want {
+		t.Errorf("csv = %s\nwant %s", out.String(), want)
+	}
+}
+
 // TestReportClientsCommand: a page with totals, a sheet, and the whole (G-28).
 func TestReportClientsCommand(t *testing.T) {
 	t.Setenv("GUESTLIST_CONFIG", "")

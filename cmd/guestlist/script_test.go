@@ -36,6 +36,13 @@ const scripts = "../../testdata/script"
 //	rejected TEXT    waits until the server's log says that policies were
 //	                 refused, with TEXT (a regular expression)
 //	healthy          waits until policy status has nothing to say
+//	sink dead|alive  the receiver of the log at https://localhost, which the
+//	                 configuration names from the first time on; what it took is
+//	                 in the file $SINK
+//	delivered        waits until that receiver has the newest record
+//	copied EXPORT COPY
+//	                 holds a copy of the log to have all of an export, in order
+//	moment NAME      sets $NAME to the present time
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(scripts, "*.txtar"))
 	if err != nil || len(files) == 0 {
@@ -48,7 +55,7 @@ func TestScripts(t *testing.T) {
 				Files: []string{file},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"guestlist": s.guestlist, "exits": s.exits, "site": s.site, "serve": s.serve, "soon": s.soon, "flow": s.flow, "docs": s.docs,
-					"rejected": s.rejected, "healthy": s.healthy,
+					"rejected": s.rejected, "healthy": s.healthy, "sink": s.sink, "delivered": s.delivered, "copied": s.copied, "moment": s.moment,
 				},
 			})
 		})
@@ -57,9 +64,10 @@ func TestScripts(t *testing.T) {
 
 // session is one script under way.
 type session struct {
-	t    *testing.T
-	on   *site
-	runs *process
+	t     *testing.T
+	on    *site
+	runs  *process
+	takes *sink // nil before it is there
 }
 
 // guestlist runs the program, which must be content.
@@ -118,9 +126,14 @@ func (s *session) healthy(ts *testscript.TestScript, _ bool, _ []string) {
 
 // until tries for five seconds.
 func (s *session) until(ts *testscript.TestScript, what string, done func() bool) {
-	for deadline := time.Now().Add(5 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+	s.within(ts, 5*time.Second, what, done)
+}
+
+// within tries for a while.
+func (s *session) within(ts *testscript.TestScript, long time.Duration, what string, done func() bool) {
+	for deadline := time.Now().Add(long); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			ts.Fatalf("it did not come to this within five seconds: %s", what)
+			ts.Fatalf("it did not come to this within %s: %s", long, what)
 		}
 	}
 }

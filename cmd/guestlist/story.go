@@ -68,7 +68,7 @@ type storyAnswer struct {
 type storyRule struct {
 	Policy   string `json:"policy"`
 	Rule     string `json:"rule"`
-	Location string `json:"location"` // file:line
+	Location string `json:"location"` // file:line; of a row its name
 	Text     string `json:"text"`
 }
 

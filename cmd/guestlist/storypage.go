@@ -108,7 +108,11 @@ func (p *page) policyText(rules []storyRule) {
 	for _, r := range rules {
 		p.line(0, "")
 		p.line(0, "%s.%s, %s", r.Policy, r.Rule, r.Location)
-		at, _ := strconv.Atoi(r.Location[strings.LastIndexByte(r.Location, ':')+1:])
+		at, err := strconv.Atoi(r.Location[strings.LastIndexByte(r.Location, ':')+1:])
+		if err != nil { // a row
+			p.line(2, "%s", r.Text)
+			continue
+		}
 		for i, line := range strings.Split(r.Text, "\n") {
 			p.line(1, "%4d  %s", at+i, strings.ReplaceAll(line, "\t", "    "))
 		}

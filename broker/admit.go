@@ -14,6 +14,7 @@ import (
 type Request struct {
 	RequestID   string       // shown to whoever asked
 	TraceID     string       // W3C trace id, for the record; empty where the request is not traced
+	SpanID      string       // of the request in that trace, for the record
 	ClientID    string       // as sent
 	RedirectURI *string      // as sent; nil when absent
 	Facts       RequestInput // RedirectURI and Redirect are filled by Admit at the start of a flow

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -99,13 +100,25 @@ func TestObserver(t *testing.T) {
 	}
 }
 
-// The record of a traced request names its trace, that of another does not.
-func TestTraceIDInTheRecord(t *testing.T) {
+// Every record of a traced request names its trace and its span, the end of a
+// client that it met too; that of another names none.
+func TestTraceInTheRecords(t *testing.T) {
 	w := newWorld(t)
-	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
-	w.mustAdmit(func(r *broker.Request) { r.TraceID = id })
+	const trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+	traced := func(r *broker.Request) { r.TraceID, r.SpanID = trace, span }
+	w.mustAdmit(traced)
 	w.mustAdmit()
-	if got := []string{w.records[len(w.records)-1].TraceID, w.later[0].TraceID}; !slices.Equal(got, []string{id, ""}) {
-		t.Errorf("trace ids of the records = %q, want %q and none", got, id)
+	w.at(40 * 24 * time.Hour)
+	w.mustAdmit(traced)
+	var got []string
+	for _, r := range slices.Concat(w.records, w.later) {
+		got = append(got, strings.TrimSpace(r.Event+" "+r.TraceID+" "+r.SpanID))
+	}
+	want := []string{
+		"policy.activated", "admission.decided " + trace + " " + span, "client.expired " + trace + " " + span, "admission.decided " + trace + " " + span,
+		"admission.decided",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("records and their traces:\n%q\nwant\n%q", got, want)
 	}
 }

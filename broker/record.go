@@ -15,7 +15,7 @@ import (
 func (c *call) author(err error) (decisionlog.Record, error) {
 	d := c.out.Decision
 	r := decisionlog.Record{
-		DecisionID: NewID(), Timestamp: c.now.UTC(), Event: decisionlog.EventAdmissionDecided, RequestID: c.req.RequestID, TraceID: c.req.TraceID,
+		DecisionID: NewID(), Timestamp: c.now.UTC(), Event: decisionlog.EventAdmissionDecided, RequestID: c.req.RequestID, TraceID: c.req.TraceID, SpanID: c.req.SpanID,
 		Path: Contract, Revision: c.out.Revision, Epoch: c.out.Epoch, Registration: string(c.registration),
 		Phase: string(d.Phase), Policy: d.Winner, Phases: c.phases, Cut: d.Cut, DocumentSHA256: c.doc.SHA256,
 		Metrics: c.metrics, Source: c.req.Facts.Source.IP, Labels: tags(d.Settings.Tags),

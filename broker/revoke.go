@@ -65,7 +65,7 @@ func (c *call) end(e ending) {
 	c.u.EndClient(c.row.ID, c.row.Incarnation, c.now, e.reason)
 	c.u.Append(decisionlog.Record{
 		DecisionID: NewID(), Timestamp: c.now, Event: e.event, Outcome: e.outcome, Actor: e.actor,
-		Reason: string(e.reason), RequestID: c.req.RequestID, Path: Contract, Revision: c.out.Revision,
+		Reason: string(e.reason), RequestID: c.req.RequestID, TraceID: c.req.TraceID, SpanID: c.req.SpanID, Path: Contract, Revision: c.out.Revision,
 		FactsSHA256: c.policy.facts, Engine: c.policy.Engine(), Epoch: c.out.Epoch, ClientID: c.row.ID, Registration: string(c.row.Registration),
 		Incarnation: c.row.Incarnation, DocumentSHA256: c.row.DocumentSHA256, Policy: c.row.Policy, Detail: e.why,
 	})

@@ -52,7 +52,7 @@ func (c *call) blamesDocument(err error) bool {
 // event is a record about the stored client.
 func (c *call) event(event, outcome, detail string) decisionlog.Record {
 	return decisionlog.Record{
-		DecisionID: NewID(), Timestamp: c.now, Event: event, Outcome: outcome, RequestID: c.req.RequestID,
+		DecisionID: NewID(), Timestamp: c.now, Event: event, Outcome: outcome, RequestID: c.req.RequestID, TraceID: c.req.TraceID, SpanID: c.req.SpanID,
 		Path: Contract, Revision: c.out.Revision, Engine: c.policy.Engine(), Epoch: c.out.Epoch, ClientID: c.row.ID,
 		Registration: string(c.row.Registration), Incarnation: c.row.Incarnation, DocumentSHA256: c.row.DocumentSHA256,
 		Policy: c.row.Policy, Actor: c.actor, Detail: detail,

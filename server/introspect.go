@@ -97,10 +97,12 @@ func (s *Server) sampleIntrospection(v *visit, g store.Grant, tokenID, resource 
 // aliveRequest asks whether the client of a grant lives.
 func aliveRequest(v *visit, g store.Grant) (broker.Request, error) {
 	terms, err := termsOf(g)
-	return broker.Request{
-		RequestID: v.id, ClientID: g.ClientID, Facts: g.Request,
+	req := broker.Request{
+		ClientID: g.ClientID, Facts: g.Request,
 		Bound: &broker.Bound{Incarnation: g.Incarnation, GrantID: g.ID, Terms: terms},
-	}, err
+	}
+	v.asks(&req)
+	return req, err
 }
 
 // resourceOf authenticates a protected resource by HTTP Basic with its name

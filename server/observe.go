@@ -28,7 +28,7 @@ type Observer struct {
 // Trace is what W3C trace context calls a request: 32 and 16 hex digits.
 type Trace struct {
 	TraceID string // also in the decision records of the request
-	SpanID  string // of the request itself
+	SpanID  string // of the request itself; also in its decision records
 }
 
 // Seen is one request that was answered. Nothing in it is a stranger's choice

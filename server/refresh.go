@@ -95,7 +95,8 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 // repeat lets the answer be given again to a client that still lives, and
 // whose document and keys still bear the grant.
 func (s *Server) repeat(ctx context.Context, u store.Unit, v *visit, h grants.Held, req broker.Request) error {
-	req.RequestID, req.Facts = v.id, h.Grant.Request
+	v.asks(&req)
+	req.Facts = h.Grant.Request
 	alive, endGrant, err := s.cfg.Broker.Alive(ctx, u, req)
 	if endGrant {
 		s.endGrant(u, v, h.Grant, broker.ReasonGrantEndedByPolicy, decisionlog.EventGrantEnded, unnamedWhy)

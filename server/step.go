@@ -42,7 +42,7 @@ func (s *Server) step(ctx context.Context, fn func(u store.Unit) error) error {
 
 // admit asks the broker, and notes for the wide event what came of it.
 func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.Request) (broker.Admission, error) {
-	req.RequestID, req.TraceID = v.id, v.trace.TraceID
+	v.asks(&req)
 	a, err := s.cfg.Broker.Admit(ctx, u, req)
 	v.recorded = err != nil // an allow has its record, but what goes wrong behind it has none yet
 	if r := broker.ReasonOf(err); err == nil || r != broker.ReasonClientIDMalformed && r != broker.ReasonClientIDUnknown {
@@ -57,10 +57,15 @@ func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.R
 	return a, err
 }
 
+// asks says in req which request of HTTP asks.
+func (v *visit) asks(req *broker.Request) {
+	req.RequestID, req.TraceID, req.SpanID = v.id, v.trace.TraceID, v.trace.SpanID
+}
+
 // note starts the record of an event that belongs to a visit.
 func (s *Server) note(v *visit, event, outcome string) decisionlog.Record {
 	return decisionlog.Record{
-		DecisionID: broker.NewID(), Timestamp: s.cfg.Now(), Event: event, Outcome: outcome, RequestID: v.id, TraceID: v.trace.TraceID,
+		DecisionID: broker.NewID(), Timestamp: s.cfg.Now(), Event: event, Outcome: outcome, RequestID: v.id, TraceID: v.trace.TraceID, SpanID: v.trace.SpanID,
 		Revision: s.cfg.Broker.Revision(), Source: v.source.String(), Subject: v.subject,
 	}
 }

@@ -20,6 +20,7 @@ func Members() []Member {
 		{"public_reason", false, false, "What the stranger was told instead."},
 		{"request_id", false, false, "The id that the page or the OAuth error carried; all records of one request share it. Absent where no request asked."},
 		{"trace_id", false, true, "W3C trace id. Absent where tracing is off."},
+		{"span_id", false, true, "Span of the request in that trace. Absent where tracing is off."},
 		{"labels", false, true, "The tags of the policy's settings. Absent where it has none."},
 		{"path", false, true, "The policy contract that was asked, `admission/v1`."},
 		{"revision", false, true, "Digest of the policy bundle in force. Absent before the first one."},
@@ -60,7 +61,7 @@ func Members() []Member {
 // A record does not write them; none of them will ever mean anything else.
 var opaOnly = []string{
 	"batch_decision_id", "bundles", "custom", "error", "intermediate_results", "mapped_result", "nd_builtin_cache",
-	"query", "req_id", "request_context", "requested_by", "rule_labels", "span_id",
+	"query", "req_id", "request_context", "requested_by", "rule_labels",
 }
 
 // outcomeDocs says what an outcome means.

@@ -37,6 +37,7 @@ type Record struct {
 	PublicReason   string            `json:"public_reason,omitempty"`    // what the stranger was told
 	RequestID      string            `json:"request_id,omitempty"`       // the id that every page and OAuth error carries
 	TraceID        string            `json:"trace_id,omitempty"`         // W3C trace id, when tracing is on
+	SpanID         string            `json:"span_id,omitempty"`          // of the request in that trace
 	Labels         map[string]string `json:"labels,omitempty"`           // the policy's tags
 	Path           string            `json:"path,omitempty"`             // the contract that was asked: admission/v1
 	Revision       string            `json:"revision,omitempty"`         // digest of the policy bundle that decided

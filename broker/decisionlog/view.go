@@ -35,6 +35,7 @@ type event struct {
 	Labels      map[string]string          `json:"labels"`
 	DecisionID  string                     `json:"decision_id"`
 	TraceID     string                     `json:"trace_id,omitempty"`
+	SpanID      string                     `json:"span_id,omitempty"`
 	Bundles     map[string]bundle          `json:"bundles,omitempty"`
 	Path        string                     `json:"path"`
 	Input       json.RawMessage            `json:"input,omitempty"`
@@ -66,7 +67,7 @@ func opaEvent(s Sealed) ([]byte, error) {
 		return nil, err
 	}
 	e := event{
-		Labels: map[string]string{"app": opaName}, DecisionID: r.DecisionID, TraceID: r.TraceID, Path: r.Path,
+		Labels: map[string]string{"app": opaName}, DecisionID: r.DecisionID, TraceID: r.TraceID, SpanID: r.SpanID, Path: r.Path,
 		Input: r.Input, Result: r.Result, RequestedBy: r.Source, Timestamp: r.Timestamp, Metrics: r.Metrics, ReqID: s.Seq,
 		Erased: eventPaths(r.Erased), Masked: eventPaths(r.Masked),
 	}
@@ -87,7 +88,7 @@ func opaEvent(s Sealed) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record %d: %w", s.Seq, err)
 	}
-	for _, moved := range []string{"labels", "decision_id", "trace_id", "revision", "path", "input", "result", "source", "timestamp", "metrics", "erased", "masked"} {
+	for _, moved := range []string{"labels", "decision_id", "trace_id", "span_id", "revision", "path", "input", "result", "source", "timestamp", "metrics", "erased", "masked"} {
 		delete(e.Custom, moved)
 	}
 	return json.Marshal(e)

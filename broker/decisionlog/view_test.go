@@ -18,7 +18,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func viewed() map[string]decisionlog.Record {
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	decided := sample()
-	decided.Path, decided.Revision, decided.TraceID, decided.Epoch = "admission/v1", "sha256:aa", "0af7651916cd43dd8448eb211c80319c", 4
+	decided.Path, decided.Revision, decided.Epoch = "admission/v1", "sha256:aa", 4
+	decided.TraceID, decided.SpanID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 	decided.Labels, decided.Metrics = map[string]string{"tier": "gold"}, map[string]int64{"timer_decide_ns": 12000}
 	decided.Policy, decided.Result = []string{"agents"}, json.RawMessage(`{"allowed":false}`)
 	decided.Settings = json.RawMessage(`{"client_ttl":"30d"}`)

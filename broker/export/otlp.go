@@ -97,7 +97,7 @@ func logRecord(r Record) *logs.LogRecord {
 		out.SeverityNumber, out.SeverityText = logs.SeverityNumber_SEVERITY_NUMBER_WARN, "WARN"
 	}
 	out.TimeUnixNano, out.EventName = uint64(record.Timestamp.UnixNano()), record.Event
-	out.TraceId = identifier(record.TraceID, 16)
+	out.TraceId, out.SpanId = identifier(record.TraceID, 16), identifier(record.SpanID, 8)
 	for _, a := range []*common.KeyValue{
 		text("decision_id", record.DecisionID), text("event", record.Event), text("outcome", record.Outcome), text("reason", record.Reason),
 		text("public_reason", record.PublicReason), text("request_id", record.RequestID), text("client_id", record.ClientID),

@@ -69,13 +69,14 @@ func attributes(all ...*common.KeyValue) (out []string) {
 // TestOTLP: a receiver decodes times, severity, trace, body and attributes.
 func TestOTLP(t *testing.T) {
 	c, m := newCollector(t), newMemory()
-	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	const trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 	at := time.Date(2026, 11, 25, 12, 0, 0, 5, time.UTC)
 	m.append(t, 1, func(r *decisionlog.Record) {
-		r.Timestamp, r.TraceID, r.Policy, r.Subject = at, trace, []string{"agents", "guests"}, "s1"
+		r.Timestamp, r.TraceID, r.SpanID, r.Policy, r.Subject = at, trace, span, []string{"agents", "guests"}, "s1"
 	})
 	m.append(t, 1, func(r *decisionlog.Record) {
-		r.Event, r.Outcome, r.Reason, r.ClientID, r.TraceID, r.Actor = "policy.activated", decisionlog.OutcomeDone, "", "", strings.Repeat("0", 32), "op\xffs"
+		r.Event, r.Outcome, r.Reason, r.ClientID, r.Actor = "policy.activated", decisionlog.OutcomeDone, "", "", "op\xffs"
+		r.TraceID, r.SpanID = strings.Repeat("0", 32), span[:15]
 	})
 	m.append(t, 1)
 	records := sealed(t, m)
@@ -91,10 +92,10 @@ func TestOTLP(t *testing.T) {
 	if len(l) != 3 || got.ScopeLogs[0].Scope.Name != "guestlist/decisionlog" {
 		t.Fatalf("%d records of %v", len(l), got.ScopeLogs[0].Scope)
 	}
-	if l[0].TimeUnixNano != uint64(at.UnixNano()) || l[0].ObservedTimeUnixNano == 0 || l[0].EventName != "admission.decided" || hex.EncodeToString(l[0].TraceId) != trace {
+	if l[0].TimeUnixNano != uint64(at.UnixNano()) || l[0].ObservedTimeUnixNano == 0 || l[0].EventName != "admission.decided" || hex.EncodeToString(l[0].TraceId) != trace || hex.EncodeToString(l[0].SpanId) != span {
 		t.Errorf("record 1: %v", l[0])
 	}
-	if l[0].SeverityNumber != logs.SeverityNumber_SEVERITY_NUMBER_WARN || l[1].SeverityNumber != logs.SeverityNumber_SEVERITY_NUMBER_INFO || l[1].TraceId != nil {
+	if l[0].SeverityNumber != logs.SeverityNumber_SEVERITY_NUMBER_WARN || l[1].SeverityNumber != logs.SeverityNumber_SEVERITY_NUMBER_INFO || l[1].TraceId != nil || l[1].SpanId != nil {
 		t.Errorf("severities and trace: %v, %v", l[0], l[1])
 	}
 	if l[0].Body.GetStringValue() != string(records[0].Line) || l[2].Body.GetStringValue() != `{"error":"unreadable"}` {

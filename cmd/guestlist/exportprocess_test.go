@@ -29,6 +29,7 @@ type logHost struct {
 	refused  int
 	ndjson   []string // lines of the opa view
 	bodies   []string // of OTLP
+	traced   []string // event, trace id and span id of each OTLP log record that has them
 	rejected []string // what was wrong with posts
 }
 
@@ -59,6 +60,9 @@ func (h *logHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, l := range in.ResourceLogs[0].ScopeLogs[0].LogRecords {
 		h.bodies = append(h.bodies, l.Body.GetStringValue())
+		if len(l.TraceId)+len(l.SpanId) > 0 {
+			h.traced = append(h.traced, fmt.Sprintf("%s %x %x", l.EventName, l.TraceId, l.SpanId))
+		}
 	}
 }
 

@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,7 +18,7 @@ import (
 )
 
 // TestTracingProcess: a collector gets the spans of a flow, which name the trace
-// that the records and the log lines name, and nothing that was sent.
+// and the span that records, exported or not, and log lines name, and nothing that was sent.
 func TestTracingProcess(t *testing.T) {
 	s := newSite(t)
 	var mu sync.Mutex
@@ -42,6 +45,8 @@ func TestTracingProcess(t *testing.T) {
 		}
 	}))
 	defer collector.Close()
+	h := &logHost{}
+	s.exportTo(h)
 	s.add("tracing: {endpoint: \"" + collector.URL + "/v1/traces\", sample: 1}\n")
 	p := s.serve()
 	resp, page := s.alice().play(s.authorizeLink())
@@ -50,6 +55,11 @@ func TestTracingProcess(t *testing.T) {
 	}
 	records := s.audit()
 	p.find(p.errs, `"route":"/token"`, "\n")
+	eventually(t, func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return slices.ContainsFunc(h.traced, func(l string) bool { return strings.HasPrefix(l, "token.issued ") })
+	})
 	p.stop(syscall.SIGTERM)
 	mu.Lock()
 	defer mu.Unlock()
@@ -63,16 +73,25 @@ func TestTracingProcess(t *testing.T) {
 			t.Errorf("the last %s is no part of %s", part.name, part.of)
 		}
 	}
-	id := hex.EncodeToString(spans["/token"].TraceId)
-	issued := false
+	id, span := hex.EncodeToString(spans["/token"].TraceId), hex.EncodeToString(spans["/token"].SpanId)
+	var issued any
 	for _, r := range records {
-		issued = issued || r["event"] == "token.issued" && r["trace_id"] == id
+		if r["trace_id"] == id && r["span_id"] == span && r["event"] == "token.issued" {
+			issued = r["request_id"]
+		}
+		if (r["trace_id"] == nil) != (r["span_id"] == nil) || (r["trace_id"] == nil) != (r["request_id"] == nil) {
+			t.Errorf("of request, trace and span some are missing: %v", r)
+		}
 	}
-	if !issued {
-		t.Errorf("no token.issued record names the trace %s", id)
+	if issued == nil {
+		t.Errorf("no token.issued record names the trace %s and the span %s", id, span)
 	}
-	if log, _ := p.errs.text(); !strings.Contains(log, `"trace_id":"`+id+`","span_id":"`+hex.EncodeToString(spans["/token"].SpanId)) {
-		t.Error("no line of the log names the trace and the span of the exchange")
+	if want := "token.issued " + id + " " + span; !slices.Contains(h.traced, want) {
+		t.Errorf("the collector's log records are of %q, none is %q", h.traced, want)
+	}
+	var line map[string]any
+	if err := json.Unmarshal([]byte("{"+p.find(p.errs, `"request_id":"`+fmt.Sprint(issued)+`",`, "\n")), &line); err != nil || line["trace_id"] != id || line["span_id"] != span {
+		t.Errorf("the log line of the exchange is %v (%v), want the trace %s and the span %s", line, err, id, span)
 	}
 	for _, secret := range []string{"/oauth/client.json", "alice", processVerifier, "127.0.0.1"} {
 		if strings.Contains(all.String(), secret) {

@@ -39,6 +39,11 @@ func (q *WhoCanQuery) check() error {
 	if !slices.Contains([]string{"", "once", "skip"}, q.Consent) {
 		return fmt.Errorf("consent %.40q: want once or skip", q.Consent)
 	}
+	for _, g := range q.Grants {
+		if g != "authorization_code" && g != "refresh_token" {
+			return fmt.Errorf("grant %.40q: want authorization_code or refresh_token, which are all that is given out", g)
+		}
+	}
 	if one(q.Loopback)+one(q.PrivateScheme)+one(q.Relation != "") > 1 {
 		return errors.New("one request has one redirect: ask for loopback, for a private scheme or for a site, each by itself")
 	}

@@ -96,6 +96,9 @@ func (f testFlags) trial(c *cobra.Command, dir string) (*tried, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !(f.threshold >= 0 && f.threshold <= 100) { // nor is it no number
+		return nil, fmt.Errorf("--threshold %v: want a percentage from 0 to 100", f.threshold)
+	}
 	golden, err := readGolden(filepath.Join(dir, corpus.GoldenFile))
 	if err != nil {
 		return nil, err

@@ -94,6 +94,7 @@ func TestPolicyTestFindings(t *testing.T) {
 		{"threshold", map[string]string{"agents.rego": moreDenied}, []string{"--threshold", "95"}, 2,
 			[]string{"coverage_low", "less than 95 %", "agents.rego: 75 %, not evaluated: 16"}},
 		{"above the threshold", map[string]string{"agents.rego": moreDenied}, []string{"--threshold", "70", "--update"}, 0, []string{"coverage   75 %"}},
+		{"a threshold that nothing reaches", nil, []string{"--threshold", "200"}, 1, []string{"--threshold 200: want a percentage from 0 to 100"}},
 		{"does not load", map[string]string{"agents.rego": "package admission.policies.agents\n\ndenny := 1\n"}, nil, 1, []string{"rule_unknown", "DIR does not load: 1 finding"}},
 		{"tests that do not compile", map[string]string{"agents_test.rego": "package a_test\n\ntest_a if http.send({})\n"}, nil, 1, []string{"http.send"}},
 		{"scenes that are none", map[string]string{"scenes.json": `{"scenes": 1}`}, nil, 1, []string{"scenes.json:1: scenes is a number; want an array"}},

@@ -44,6 +44,7 @@ func TestWhoCanMisuse(t *testing.T) {
 		"time":            {[]string{dir, "--at", "noon"}, "want RFC 3339"},
 		"relation":        {[]string{dir, "--redirect", "any"}, "want same_site or cross_site. Remedy:"},
 		"consent":         {[]string{dir, "--consent", "never"}, "want once or skip. Remedy:"},
+		"grant":           {[]string{dir, "--grant", "refresh"}, "want authorization_code or refresh_token, which are all that is given out. Remedy:"},
 		"two redirects":   {[]string{dir, "--loopback", "--private-scheme"}, "one request has one redirect"},
 		"resource":        {[]string{dir, "--resource", "api"}, "Remedy: write the URL of the API"},
 		"client":          {[]string{dir, "--client", "http://a.example/c"}, "client \"http://a.example/c\""},

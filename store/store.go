@@ -10,7 +10,7 @@
 //
 //   - Spend, SpendCode and SpendRefresh, first caller wins: losing one is
 //     broker.ErrSpent and final.
-//   - RequireEpoch, CapClients, CreateClient, UpdateClient, MoveKeys, EndClient,
+//   - RequireEpoch, RequireHolds, CapClients, CreateClient, UpdateClient, MoveKeys, EndClient,
 //     RequireClient, RequireGrant, BindGrant, RepeatRefresh, and the new row of PutCode, PutGrant,
 //     PutRefresh and PutAccess: losing one is broker.ErrConflict; the step is
 //     run again.
@@ -67,8 +67,8 @@ const (
 	VersionsKept      = 90 * 24 * time.Hour
 )
 
-// BundleKept is how much longer a bundle is kept than records ask for: some are
-// written a little after they were decided.
+// BundleKept is how much longer a bundle, or a document, is kept than records
+// ask for: some are written a little after they were decided.
 const BundleKept = 24 * time.Hour
 
 // SeenKept is how long it is known when a client was first admitted after it
@@ -107,11 +107,26 @@ type Store interface {
 	// Bundle returns the bytes of a policy revision that was activated; absence
 	// is false.
 	Bundle(ctx context.Context, revision string) (broker.Bundle, bool, error)
-	// SweepBundles deletes what nobody can decide again: every Activation that
-	// another one followed BundleKept or more before oldest, the time of the
-	// oldest record whose input is kept, and each bundle that no activation
-	// names any more. It returns how many bundles went. What is in force stays.
-	SweepBundles(ctx context.Context, oldest time.Time) (int, error)
+	// Document returns the bytes of a document by their SHA-256 in lower-case
+	// hex; absence is false. A document that no client, pin or version has any
+	// more is kept for the records that may refer to it, see SweepMaterial.
+	Document(ctx context.Context, sha256 string) ([]byte, bool, error)
+	// SweepMaterial deletes what nobody can decide again, given the time of the
+	// oldest record whose input is kept: every Activation that another one
+	// followed BundleKept or more before it, each bundle that no activation names
+	// any more, and each document whose last row went BundleKept or more before
+	// it. It returns how many bundles and documents went. What is in force stays.
+	SweepMaterial(ctx context.Context, oldest time.Time) (int, error)
+	// Overdue finds bodies that are past their age. With an error it returns what
+	// could be read: a damaged record is passed over and reported, once. A record
+	// of an erasure (decisionlog.EventLogErased) is never among them.
+	Overdue(ctx context.Context, q Retain) (Overdue, error)
+	// OldestInput finds the first record behind a sequence number whose input is
+	// kept. A damaged one counts as one without.
+	OldestInput(ctx context.Context, after uint64) (Oldest, error)
+	// Holds lists every hold by its identifier, with the number of their state,
+	// which grows with each that is put or dropped.
+	Holds(ctx context.Context) ([]Hold, uint64, error)
 	// Hits returns how often each policy took part in decisions, by name. They
 	// are counted in the commit of the record, and outlive the policy.
 	Hits(ctx context.Context) (map[string]Hits, error)
@@ -210,6 +225,18 @@ type Unit interface {
 	// EndSession deletes a session; an absent one changes nothing.
 	EndSession(hash string)
 
+	// PutHold stages a hold; one of the same identifier is replaced.
+	PutHold(h Hold)
+	// DropHold stages the end of a hold; an absent one changes nothing.
+	DropHold(id string)
+	// RequireHolds makes the commit fail with broker.ErrConflict unless the
+	// holds are in the state of that number.
+	RequireHolds(number uint64)
+	// EraseBodies deletes body and salt of these records; their headers stay as
+	// they are. It looks at neither age nor holds: see Store.Overdue and
+	// RequireHolds. A record that is absent, erased or damaged stays as it is.
+	EraseBodies(seqs []uint64)
+
 	// PutCursor remembers how far an exporter has read.
 	PutCursor(name string, seq uint64)
 	// Cursor returns how far an exporter has read; zero in a new store.
@@ -231,24 +258,25 @@ type GrantQuery struct {
 	Limit    int       // at most this many; zero means 1000
 }
 
-// RecordQuery selects records; every set member must fit.
+// RecordQuery selects records; every set member must fit. Its JSON is that of a
+// stored hold.
 type RecordQuery struct {
-	RequestID  string    // the request that a person or client was shown; of a summary, the first or the last
-	DecisionID string    // one record
-	ClientID   string    // exact client identifier
-	Host       string    // host of the client identifier, in lower case
-	Domain     string    // registrable domain of the client identifier, in lower case
-	Subject    string    // exact pseudonym of a person
-	Policy     string    // one of the policies that gave the settings or refused
-	Label      string    // one of the policy's tags
-	GrantID    string    // exact grant
-	Event      string    // exact event
-	Outcome    string    // exact outcome
-	Reason     string    // exact reason
-	Since      time.Time // at or after
-	Until      time.Time // before
-	After      uint64    // sequence numbers behind this one
-	Before     uint64    // sequence numbers before this one; zero: no bound
-	Newest     bool      // newest first; else oldest first
-	Limit      int       // at most this many; zero means 1000
+	RequestID  string    `json:"request_id,omitempty"`  // the request that a person or client was shown; of a summary, the first or the last
+	DecisionID string    `json:"decision_id,omitempty"` // one record
+	ClientID   string    `json:"client_id,omitempty"`   // exact client identifier
+	Host       string    `json:"host,omitempty"`        // host of the client identifier, in lower case
+	Domain     string    `json:"domain,omitempty"`      // registrable domain of the client identifier, in lower case
+	Subject    string    `json:"subject,omitempty"`     // exact pseudonym of a person
+	Policy     string    `json:"policy,omitempty"`      // one of the policies that gave the settings or refused
+	Label      string    `json:"label,omitempty"`       // one of the policy's tags
+	GrantID    string    `json:"grant_id,omitempty"`    // exact grant
+	Event      string    `json:"event,omitempty"`       // exact event
+	Outcome    string    `json:"outcome,omitempty"`     // exact outcome
+	Reason     string    `json:"reason,omitempty"`      // exact reason
+	Since      time.Time `json:"since,omitzero"`        // at or after
+	Until      time.Time `json:"until,omitzero"`        // before
+	After      uint64    `json:"-"`                     // sequence numbers behind this one
+	Before     uint64    `json:"-"`                     // sequence numbers before this one; zero: no bound
+	Newest     bool      `json:"-"`                     // newest first; else oldest first
+	Limit      int       `json:"-"`                     // at most this many; zero means 1000
 }

@@ -136,6 +136,12 @@ var operations = []Event{
 		[]string{OutcomeDone, OutcomeRefused}, []string{"actor", "detail"}, []string{"revision", "reason"}, "the operator who asked"},
 	{EventLogExported, "An operator read records of the decision log: guestlist audit ls and audit export; the first after a minute in which they did not.",
 		[]string{OutcomeDone}, []string{"actor", "detail"}, []string{"revision"}, "the operator who read"},
+	{EventLogErased, "The bodies of count records went by age (decision_log.retain), in the same commit; detail names class and age, the first and the last of them. Its own body is never erased.",
+		[]string{OutcomeDone}, []string{"count", "detail"}, []string{"revision"}, ""},
+	{EventLogHeld, "An operator put a legal hold on records: those that fit keep their bodies until it is dropped. detail names the hold, its filter and why.",
+		[]string{OutcomeDone}, []string{"actor", "detail"}, []string{"revision"}, operator},
+	{EventLogReleased, "An operator dropped a legal hold: what it held and is past its age goes.",
+		[]string{OutcomeDone}, []string{"actor", "detail"}, []string{"revision"}, operator},
 }
 
 // Events lists every event, the most important first.

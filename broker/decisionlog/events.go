@@ -48,5 +48,8 @@ const (
 
 	EventAdminRequest   = "admin.request"
 	EventLogExported    = "log.exported"
+	EventLogErased      = "log.erased"
+	EventLogHeld        = "log.held"
+	EventLogReleased    = "log.released"
 	EventRequestRefused = "request.refused"
 )

@@ -37,6 +37,11 @@ func Reference(reasons []ReasonDoc) string {
 	for _, o := range outcomeDocs {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", o[0], o[1])
 	}
+	b.WriteString("\n## Classes\n\nWhom the body of a record is about decides how long it is kept (`decision_log.retain`). Each record is of the first class that fits; " +
+		"what erasing takes is the body alone, and the record is shown with `body_erased`.\n\n| class | records |\n|---|---|\n")
+	for _, c := range Classes() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", c.Class, c.Meaning)
+	}
 	b.WriteString("\n## Members\n\n| member | part | in OPA | meaning |\n|---|---|---|---|\n")
 	for _, m := range Members() {
 		part, opa := "header", ""

@@ -20,6 +20,7 @@ func Schema() map[string]any {
 	out := schemaOf(reflect.TypeFor[Record]())
 	properties := out["properties"].(object)
 	properties["seq"] = object{"type": "integer", "minimum": 1}
+	properties["body_erased"] = object{"const": true, "description": "The body went by age (decision_log.retain). Absent where it is there."}
 	for _, m := range Members() {
 		if p, ok := properties[m.Name].(object); ok {
 			p["description"] = m.Meaning

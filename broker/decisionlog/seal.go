@@ -84,7 +84,8 @@ func (s Sealed) Record() (Record, error) {
 }
 
 // JSON returns the record as one JSON object, header and body together, with
-// its sequence number: the form that exporters and commands show.
+// its sequence number: the form that exporters and commands show. Of an erased
+// one it says so, as body_erased.
 func (s Sealed) JSON() ([]byte, error) {
 	r, err := s.Record()
 	if err != nil {
@@ -93,7 +94,8 @@ func (s Sealed) JSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Seq uint64 `json:"seq"`
 		Record
-	}{Seq: s.Seq, Record: r})
+		Erased bool `json:"body_erased,omitempty"`
+	}{Seq: s.Seq, Record: r, Erased: s.Body == nil})
 }
 
 // LeafHash is the RFC 6962 leaf hash over the stored header bytes.

@@ -140,13 +140,18 @@ func (v view) bundleFile(sum []byte) ([]byte, error) {
 	return body, nil
 }
 
-// SweepBundles deletes what no kept record was decided by.
-func (s *Store) SweepBundles(ctx context.Context, oldest time.Time) (gone int, err error) {
-	err = s.submit(ctx, []op{{apply: func(t *txn) (err error) {
-		gone, err = t.sweepBundles(oldest.Add(-store.BundleKept))
+// SweepMaterial deletes what no kept record was decided by.
+func (s *Store) SweepMaterial(ctx context.Context, oldest time.Time) (int, error) {
+	limit, bundles := oldest.Add(-store.BundleKept), 0
+	err := s.submit(ctx, []op{{apply: func(t *txn) (err error) {
+		bundles, err = t.sweepBundles(limit)
 		return err
 	}}})
-	return gone, err
+	if err != nil {
+		return 0, err
+	}
+	documents, err := s.sweepDocuments(ctx, limit)
+	return bundles + documents, err
 }
 
 // sweepBundles deletes the activations that another one followed at limit or

@@ -119,7 +119,7 @@ func (u *unit) CreateClient(c broker.Client) {
 // enterClient counts a client, indexes it and keeps its document.
 func (t *txn) enterClient(row clientRow, body []byte) error {
 	return errors.Join(
-		t.count(row.Domain, row.Policy, 1), t.hold(bodyBucket, row.Published, body),
+		t.count(row.Domain, row.Policy, 1), t.keep(row.Published, body),
 		t.put(clientEndBucket, clientEndKey(row.ID, row.ExpiresAt)),
 	)
 }
@@ -132,7 +132,7 @@ func (t *txn) dropClient(id string) error {
 		return err
 	}
 	return errors.Join(
-		t.count(row.Domain, row.Policy, -1), t.release(bodyBucket, row.Published),
+		t.count(row.Domain, row.Policy, -1), t.letGo(row.Published),
 		t.del(clientEndBucket, clientEndKey(id, row.ExpiresAt)), t.del(clientBucket, []byte(id)),
 	)
 }
@@ -175,7 +175,7 @@ func (t *txn) moveClient(was life, row clientRow, body []byte) (err error) {
 		err = errors.Join(t.count(was.Domain, was.Policy, -1), t.count(row.Domain, row.Policy, 1))
 	}
 	if !bytes.Equal(was.Published, row.Published) {
-		err = errors.Join(err, t.hold(bodyBucket, row.Published, body), t.release(bodyBucket, was.Published))
+		err = errors.Join(err, t.keep(row.Published, body), t.letGo(was.Published))
 	}
 	if !was.ExpiresAt.Equal(row.ExpiresAt) {
 		err = errors.Join(err, t.del(clientEndBucket, clientEndKey(row.ID, was.ExpiresAt)), t.put(clientEndBucket, clientEndKey(row.ID, row.ExpiresAt)))

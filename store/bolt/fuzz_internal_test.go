@@ -41,6 +41,7 @@ var rows = []row{
 	{spentBucket, func(s *Store) (bool, error) { return s.Begin().Spent(bg, store.SpendTicket, "ticket-1") }},
 	{cursorBucket, func(s *Store) (bool, error) { n, err := s.Begin().Cursor(bg, "cursor-1"); return n > 0, err }},
 	{recordBucket, func(s *Store) (bool, error) { v, err := s.Records(bg, store.RecordQuery{}); return len(v) > 0, err }},
+	{holdBucket, func(s *Store) (bool, error) { v, _, err := s.Holds(bg); return len(v) > 0, err }},
 	{metaBucket, func(s *Store) (bool, error) { n, err := s.Begin().Epoch(bg); return n > 0, err }},
 	{countBucket, func(s *Store) (bool, error) {
 		c, err := s.Begin().ClientCount(bg, "a.example", nil)
@@ -73,6 +74,7 @@ func filled(t testing.TB) *Store {
 	u.PutAccess(store.Access{Key: "access-1", GrantID: "grant-1", ExpiresAt: at})
 	u.Spend(store.SpendTicket, "ticket-1", at)
 	u.PutCursor("cursor-1", 1)
+	u.PutHold(store.Hold{ID: "hold-1", Filter: store.RecordQuery{Host: "a.example"}, At: at})
 	u.Append(decisionlog.Record{DecisionID: "decision-1", ClientID: "https://a.example/c", Timestamp: at})
 	if err := s.Commit(t.Context(), u); err != nil {
 		t.Fatal(err)

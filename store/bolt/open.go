@@ -17,7 +17,7 @@ import (
 // fileVersion is the format of the file as a whole: which buckets there are
 // and what their keys mean. An earlier format is upgraded when a file is
 // opened; an earlier program would not keep up what came later, so it refuses.
-const fileVersion = 6
+const fileVersion = 7
 
 // formatKey is the key of the format row in metaBucket.
 const formatKey = "format"

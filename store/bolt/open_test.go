@@ -65,7 +65,7 @@ func TestOpenRefuses(t *testing.T) {
 		want  string
 	}{
 		{"newer format", func(t *testing.T, path string) {
-			raw, _ := json.Marshal(map[string]any{"format": 7, "created": time.Unix(0, 0)})
+			raw, _ := json.Marshal(map[string]any{"format": 8, "created": time.Unix(0, 0)})
 			edit(t, path, func(tx *bbolt.Tx) error {
 				return tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw))
 			})

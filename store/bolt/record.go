@@ -79,6 +79,7 @@ type facts struct {
 	DecisionID    string            `json:"decision_id"`
 	ClientID      string            `json:"client_id"`
 	Subject       string            `json:"subject"`
+	Actor         string            `json:"actor"`
 	GrantID       string            `json:"grant_id"`
 	Event         string            `json:"event"`
 	Outcome       string            `json:"outcome"`
@@ -100,7 +101,7 @@ func factsOf(s decisionlog.Sealed) (decisionlog.Record, error) {
 	}
 	r := decisionlog.Record{
 		Timestamp: f.Timestamp, RequestID: f.RequestID, LastRequestID: f.LastRequestID, DecisionID: f.DecisionID, ClientID: f.ClientID,
-		Subject: f.Subject, GrantID: f.GrantID, Event: f.Event, Outcome: f.Outcome, Reason: f.Reason, Policy: f.Policy, Labels: f.Labels,
+		Subject: f.Subject, Actor: f.Actor, GrantID: f.GrantID, Event: f.Event, Outcome: f.Outcome, Reason: f.Reason, Policy: f.Policy, Labels: f.Labels,
 	}
 	for _, p := range f.Phases {
 		var phase decisionlog.Phase

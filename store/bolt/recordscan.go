@@ -30,11 +30,12 @@ type scan struct {
 	limit  int
 	list   []decisionlog.Sealed
 	done   bool
+
+	skipBad bool // pass over records that cannot be read
 }
 
-// Records lists sealed decision records. It uses an index when the query
-// names a decision or a request, else the summaries of blocks of records.
-func (s *Store) Records(ctx context.Context, q store.RecordQuery) ([]decisionlog.Sealed, error) {
+// newScan begins at the end that the query names.
+func newScan(q store.RecordQuery) *scan {
 	sc := &scan{q: q, pos: q.After, limit: q.Limit}
 	if sc.limit <= 0 {
 		sc.limit = defaultLimit
@@ -48,6 +49,13 @@ func (s *Store) Records(ctx context.Context, q store.RecordQuery) ([]decisionlog
 	for _, t := range q.Terms() {
 		sc.terms = append(sc.terms, termKey(t))
 	}
+	return sc
+}
+
+// Records lists sealed decision records. It uses an index when the query
+// names a decision or a request, else the summaries of blocks of records.
+func (s *Store) Records(ctx context.Context, q store.RecordQuery) ([]decisionlog.Sealed, error) {
+	sc := newScan(q)
 	step := sc.stepBlocks
 	if value := cmp.Or(q.DecisionID, q.RequestID); value != "" {
 		sc.bucket, sc.prefix, step = byDecisionBucket, lengthPrefixed(value), sc.stepIndex
@@ -198,11 +206,14 @@ func (sc *scan) candidates(v view, block uint64) (postings, error) {
 func (sc *scan) take(v view, seq uint64) error {
 	sc.pos = seq
 	s, err := v.record(seq)
-	if err != nil {
-		return err
+	var r decisionlog.Record
+	if err == nil {
+		r, err = factsOf(s)
 	}
-	r, err := factsOf(s)
-	if err != nil || !sc.q.Fits(r) {
+	switch {
+	case err != nil && sc.skipBad:
+		return nil
+	case err != nil || !sc.q.Fits(r):
 		return err
 	}
 	sc.list = append(sc.list, s)

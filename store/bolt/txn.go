@@ -17,6 +17,7 @@ const (
 	clientBucket     bucket = "clients"          // client identifier → clientRow
 	clientEndBucket  bucket = "clients_by_end"   // time, client identifier
 	bodyBucket       bucket = "bodies"           // SHA-256 → how many rows refer to it, bytes
+	leftBucket       bucket = "bodies_left"      // SHA-256 of a document that only records may refer to → time of the newest record then
 	countBucket      bucket = "client_counts"    // allClients, registrable domain, or "=" and policy → countRow
 	grantBucket      bucket = "grants"           // grant id → store.Grant
 	liveGrantBucket  bucket = "grants_by_client" // client, incarnation, grant id; grants that have not ended
@@ -41,6 +42,7 @@ const (
 	byRequestBucket  bucket = "records_request"  // request id, sequence number
 	byDecisionBucket bucket = "records_decision" // decision id, sequence number
 	summaryBucket    bucket = "records_summary"  // number of a block of records → what they can be found by
+	holdBucket       bucket = "holds"            // identifier → store.Hold
 )
 
 // buckets lists what a complete file holds.
@@ -50,6 +52,7 @@ func buckets() []bucket {
 		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, summaryBucket,
 		refreshBucket, accessBucket, grantListBucket, countBucket, blockBucket, pinBucket, versionBucket,
 		clientEndBucket, bodyBucket, keptBucket, seenBucket, hitsBucket, activationBucket, bundleBucket, bundleFileBucket,
+		holdBucket, leftBucket,
 	}
 }
 
@@ -66,6 +69,7 @@ type state struct {
 	Revision string `json:"revision"`        // active policy revision
 	Facts    string `json:"facts,omitempty"` // digest of its facts
 	Seq      uint64 `json:"seq"`             // of the last record
+	Holds    uint64 `json:"holds,omitempty"` // grows with each hold that is put or dropped
 }
 
 // view reads through one bbolt transaction. Nothing it returns outlives it

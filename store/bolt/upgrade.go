@@ -19,15 +19,17 @@ import (
 // Format 1 had neither tokens nor the list of grants, format 2 no counts of
 // clients, format 3 no blocks, pins and versions, and each client's document
 // in its row, format 4 no marks of when hosts were first seen, format 5 no
-// summaries of records, no activations and no bundles. The list, the counts and
+// summaries of records, no activations and no bundles, format 6 no holds and no
+// documents that only records refer to. The list, the counts and
 // the summaries can be built from the rows and the records at any time.
 func required(version int) []bucket {
 	since4 := []bucket{blockBucket, pinBucket, versionBucket, keptBucket, clientEndBucket, bodyBucket}
 	since6 := []bucket{activationBucket, bundleBucket, bundleFileBucket}
+	since7 := []bucket{holdBucket, leftBucket}
 	return slices.DeleteFunc(buckets(), func(b bucket) bool {
 		return b == grantListBucket || b == countBucket || b == hitsBucket || b == summaryBucket || version < 2 && (b == refreshBucket || b == accessBucket) ||
 			version < 4 && slices.Contains(since4, b) || version < 5 && b == seenBucket ||
-			version < 6 && slices.Contains(since6, b)
+			version < 6 && slices.Contains(since6, b) || version < 7 && slices.Contains(since7, b)
 	})
 }
 

@@ -76,7 +76,7 @@ func inlined(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	for _, b := range []string{"blocks", "pins", "versions", "versions_kept", "clients_by_end", "bodies", "first_seen", "policy_hits", "activations", "bundles", "bundle_files"} {
+	for _, b := range []string{"blocks", "pins", "versions", "versions_kept", "clients_by_end", "bodies", "first_seen", "policy_hits", "activations", "bundles", "bundle_files", "holds", "bodies_left"} {
 		if err := tx.DeleteBucket([]byte(b)); err != nil {
 			return err
 		}
@@ -176,6 +176,15 @@ func TestUpgrade(t *testing.T) {
 					tx.DeleteBucket([]byte("records_summary")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
 			})
 		},
+		"without holds, without documents that records refer to (format 6)": func(t *testing.T, path string) {
+			raw, err := json.Marshal(map[string]any{"format": 6, "created": at})
+			if err != nil {
+				t.Fatal(err)
+			}
+			edit(t, path, func(tx *bbolt.Tx) error {
+				return errors.Join(tx.DeleteBucket([]byte("holds")), tx.DeleteBucket([]byte("bodies_left")), tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)))
+			})
+		},
 		"without hits of policies": func(t *testing.T, path string) {
 			edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("policy_hits")) })
 		},
@@ -206,14 +215,15 @@ func TestUpgrade(t *testing.T) {
 				t.Errorf("FirstSeen() = %v, %v, want the earlier of its clients, %v", seen, err, at)
 			}
 			u.PutBlock(broker.Block{Kind: broker.BlockHost, Value: "h"})
+			u.PutHold(store.Hold{ID: "h"})
 			u.PutRefresh(store.Refresh{Hash: "r", KeepUntil: at})
 			u.PutAccess(store.Access{Key: "k", ExpiresAt: at})
 			u.PutGrant(store.Grant{ID: "d", Subject: "alice", ClientID: "c", CreatedAt: at.Add(time.Hour)})
 			if err := errors.Join(s.Commit(t.Context(), u), s.Close()); err != nil {
 				t.Fatal(err)
 			}
-			if n := formatOf(t, path); n != 6 {
-				t.Errorf("format after opening = %d, want 6", n)
+			if n := formatOf(t, path); n != 7 {
+				t.Errorf("format after opening = %d, want 7", n)
 			}
 			before := read(t, path)
 			s = open(t, path)

@@ -64,7 +64,7 @@ func (u *unit) PutVersion(v broker.Version) {
 				return err
 			}
 		}
-		if err := errors.Join(t.hold(bodyBucket, row.Published, body), t.put(versionBucket, key, raw)); err != nil {
+		if err := errors.Join(t.keep(row.Published, body), t.put(versionBucket, key, raw)); err != nil {
 			return err
 		}
 		// The end of a client settles how long; one without a row has no end.
@@ -95,7 +95,7 @@ func (v view) versions(clientID string) (keys [][]byte, rows []versionRow, err e
 }
 
 func (t *txn) dropVersion(key []byte, row versionRow) error {
-	return errors.Join(t.release(bodyBucket, row.Published), t.del(versionBucket, key))
+	return errors.Join(t.letGo(row.Published), t.del(versionBucket, key))
 }
 
 // keepVersions keeps the versions of a client until a time, or longer where

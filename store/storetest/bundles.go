@@ -100,9 +100,9 @@ func bundlesSwept(e *env) {
 		{"a record from after all", 1000 * time.Hour, 1, []string{"r3"}},
 		{"once more", 1000 * time.Hour, 0, []string{"r3"}},
 	} {
-		n, err := e.s.SweepBundles(context.Background(), moment(test.oldest).Add(store.BundleKept))
+		n, err := e.s.SweepMaterial(context.Background(), moment(test.oldest).Add(store.BundleKept))
 		if err != nil || n != test.gone {
-			e.Errorf("%s: SweepBundles() = %d, %v, want %d", test.name, n, err, test.gone)
+			e.Errorf("%s: SweepMaterial() = %d, %v, want %d", test.name, n, err, test.gone)
 		}
 		if got := e.kept(bundles); !slices.Equal(got, test.left) {
 			e.Errorf("%s: bundles kept: %v, want %v", test.name, got, test.left)

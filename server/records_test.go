@@ -125,6 +125,10 @@ var firing = map[string]func(*recorded){
 		r.block()
 		must(r.t)(r.admin.Unblock(r.t.Context(), broker.BlockHost, "client.example.com"))
 	},
+	decisionlog.EventLogHeld: func(r *recorded) { r.hold() },
+	decisionlog.EventLogReleased: func(r *recorded) {
+		must(r.t)(r.admin.DropHold(r.t.Context(), r.hold().ID))
+	},
 	decisionlog.EventClientRevoked:  func(r *recorded) { r.end() },
 	decisionlog.EventClientsRevoked: func(r *recorded) { r.end() },
 	decisionlog.EventPersonSignedIn: func(r *recorded) { r.b.SignIn(r.arrive(), servertest.Person) },
@@ -199,6 +203,14 @@ func (r *recorded) block() {
 	must(r.t)(r.admin.Block(r.t.Context(), broker.Block{Kind: broker.BlockHost, Value: "client.example.com", Reason: "stolen"}))
 }
 
+// hold puts a legal hold.
+func (r *recorded) hold() store.Hold {
+	r.t.Helper()
+	h, err := r.admin.Hold(r.t.Context(), admin.RecordFilter{Host: "client.example.com", Person: "alice"}, "case 2026-7")
+	check(r.t, err)
+	return h
+}
+
 // end revokes the client.
 func (r *recorded) end() {
 	r.arrive()
@@ -242,6 +254,8 @@ func TestEventsFired(t *testing.T) {
 var (
 	volatile   = []string{"seq", "decision_id", "request_id", "last_request_id", "grant_id", "token_id", "incarnation", "revision", "engine", "subject", "actor", "trace_id"}
 	thumbprint = regexp.MustCompile(`\b[A-Za-z0-9_-]{43}\b`)
+	holdID     = regexp.MustCompile(`\bhold [0-9a-f]{16}\b`)
+	pseudonym  = regexp.MustCompile(`\bperson [A-Za-z0-9_-]{22}\b`)
 )
 
 // fired compares the first record of an event with its golden file; there is
@@ -276,6 +290,7 @@ func fired(t *testing.T, s *servertest.Server, event string) {
 	check(t, err)
 	out = append(bytes.ReplaceAll(out, []byte(s.Issuer), []byte("https://as.example.com")), '\n')
 	out = thumbprint.ReplaceAll(out, []byte("THUMBPRINT"))
+	out = pseudonym.ReplaceAll(holdID.ReplaceAll(out, []byte("hold HOLD")), []byte("person SUBJECT"))
 	file := filepath.Join(goldenRecords, event+".json")
 	if *updateRecords {
 		check(t, os.WriteFile(file, out, 0o644))

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strings"
 	"time"
 
 	"guestlist/broker/decisionlog"
@@ -37,4 +38,31 @@ type Oldest struct {
 	Place uint64    // where to go on: no record up to here has an input
 	At    time.Time // time of the record behind Place, which has one; zero: none was found
 	More  bool      // whether there may be one further on; a call looks at a bounded number of records
+}
+
+// RetainPlace is the name of the cursor of Overdue.Place for one class; that
+// of Oldest.Place is RetainPlace("").
+func RetainPlace(class decisionlog.Class) string { return "retain:" + string(class) }
+
+// String says in words what the query selects, for people: as the flags of
+// guestlist audit ls do.
+func (q RecordQuery) String() string {
+	var parts []string
+	for _, p := range []struct{ name, value string }{
+		{"request", q.RequestID}, {"decision", q.DecisionID}, {"client", q.ClientID}, {"host", q.Host}, {"domain", q.Domain}, {"person", q.Subject},
+		{"policy", q.Policy}, {"label", q.Label}, {"grant", q.GrantID}, {"event", q.Event}, {"outcome", q.Outcome}, {"reason", q.Reason},
+		{"since", stamp(q.Since)}, {"until", stamp(q.Until)},
+	} {
+		if p.value != "" {
+			parts = append(parts, p.name+" "+p.value)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func stamp(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(time.RFC3339Nano)
 }

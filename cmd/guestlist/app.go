@@ -57,10 +57,11 @@ type plan struct {
 	hidden    bool
 	insecure  bool
 	help      helpConfig
-	webhooks  []*webhook      // not started; the app completes them
-	exporters []exporterPlan  // copies of the decision log
-	trusted   []netip.Prefix  // proxies
-	tracing   *tracing.Config // nil: nothing is traced; the app completes it
+	webhooks  []*webhook                          // not started; the app completes them
+	exporters []exporterPlan                      // copies of the decision log
+	retain    map[decisionlog.Class]time.Duration // how long bodies are kept; a class without one: for ever
+	trusted   []netip.Prefix                      // proxies
+	tracing   *tracing.Config                     // nil: nothing is traced; the app completes it
 }
 
 // app is one running Guestlist without its listeners.
@@ -84,6 +85,7 @@ type app struct {
 
 	factsProblem atomic.Pointer[string] // why the facts file is not in force
 	exporters    []*export.Exporter     // running once export was called
+	retainer     *retainer
 }
 
 // open assembles an app and activates its policies; a directory that does
@@ -176,6 +178,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	}
 	reload := func(ctx context.Context) error { return a.reload(ctx, admin.Actor(ctx)) }
 	rotate := func(_ context.Context, purpose string) error { return k.Rotate(purpose) }
+	a.retainer = a.newRetainer(context.Background())
 	a.admin, err = admin.New(admin.Config{
 		Metrics: a.metrics.Handler(), Ready: a.readiness,
 		Store: a.store, Flush: a.batch.Flush, Later: a.batch.Add, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Story: a.story, Reload: reload, Rotate: rotate, Broker: a.broker, Pseudonym: k.Pseudonym,
@@ -219,6 +222,7 @@ func (a *app) status(ctx context.Context) any {
 		out["log_problem"] = err.Error()
 	}
 	a.exportStatus(ctx, out)
+	a.retainer.status(out)
 	for _, w := range a.plan.webhooks {
 		if p := w.problem.Load(); p != nil {
 			out[strings.ReplaceAll(w.name, ":", "_")+"_problem"] = *p

@@ -10,13 +10,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"guestlist/broker"
+	"guestlist/broker/decisionlog"
 )
 
 // auditCommand reads the decision log of a running server.
 func auditCommand() *cobra.Command {
 	server := &serverFlags{}
 	return askCommand("audit", "Read the decision log of a running server", server,
-		auditListCommand(server), auditWhyCommand(server), auditDiffCommand(server), auditExportCommand(server), auditSchemaCommand(), auditReferenceCommand())
+		auditListCommand(server), auditWhyCommand(server), auditDiffCommand(server), auditExportCommand(server), auditHoldCommand(server), auditSchemaCommand(), auditReferenceCommand())
 }
 
 // moment reads a time, a date (UTC) or a duration before now; empty is none.
@@ -78,14 +79,17 @@ func recordTable(records []json.RawMessage) (table, error) {
 	return t, nil
 }
 
-// counted is the outcome, with the number of refusals that a summary, or of
-// clients that an act, stands for.
+// counted is the outcome, with the number of refusals that a summary, of
+// clients that an act, or of records that an erasure stands for.
 func counted(r logged) string {
 	if r.Count == 0 {
 		return r.Outcome
 	}
 	if strings.HasPrefix(r.Event, "clients.") { // one act on many
 		return fmt.Sprintf("%s (%s)", r.Outcome, number(r.Count, "client"))
+	}
+	if r.Event == decisionlog.EventLogErased {
+		return fmt.Sprintf("%s (%s)", r.Outcome, number(r.Count, "record"))
 	}
 	return fmt.Sprintf("%s (%d times)", r.Outcome, r.Count)
 }

@@ -37,6 +37,7 @@ func auditListCommand(server *serverFlags) *cobra.Command {
 	}
 	times := recordFlags(c, &f)
 	fl := c.Flags()
+	fl.StringVar(&f.Reason, "reason", "", "only this reason, for instance no_policy_matched")
 	fl.IntVar(&f.Limit, "limit", 100, "at most this many records, up to 1000")
 	fl.Uint64Var(&f.After, "after", 0, "only records behind this sequence number, the oldest first")
 	fl.Uint64Var(&f.Before, "before", 0, "only records before this sequence number")
@@ -66,8 +67,8 @@ func auditListCommand(server *serverFlags) *cobra.Command {
 	return c
 }
 
-// recordFlags adds the filters of records to c, and returns what reads those
-// that are times.
+// recordFlags adds the filters of records to c but --reason, and returns what
+// reads those that are times.
 func recordFlags(c *cobra.Command, f *admin.RecordFilter) func(*admin.RecordFilter) error {
 	var since, until string
 	fl := c.Flags()
@@ -80,7 +81,6 @@ func recordFlags(c *cobra.Command, f *admin.RecordFilter) func(*admin.RecordFilt
 	fl.StringVar(&f.GrantID, "grant", "", "only this grant")
 	fl.StringVar(&f.Event, "event", "", "only this event, for instance admission.decided")
 	fl.StringVar(&f.Outcome, "outcome", "", "only this outcome, for instance admitted, reused, refused, issued, granted or done")
-	fl.StringVar(&f.Reason, "reason", "", "only this reason, for instance no_policy_matched")
 	fl.StringVar(&since, "since", "", "not older: a time, a date or how long ago (2026-11-20T10:00:00Z, 2026-11-20, 24h)")
 	fl.StringVar(&until, "until", "", "older: a time, a date or how long ago")
 	return func(f *admin.RecordFilter) (err error) {

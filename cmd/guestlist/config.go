@@ -101,6 +101,7 @@ type lifetimesConfig struct {
 type decisionLogConfig struct {
 	Stdout    bool
 	File      string // JSON lines are appended; empty: no file
+	Retain    retainConfig
 	Exporters []exporterConfig
 }
 

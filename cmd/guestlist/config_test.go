@@ -64,6 +64,7 @@ lifetimes:
 decision_log:
   stdout: true
   file: decisions.jsonl
+  retain: {people: 400d, strangers: 1h}
   exporters:
     - name: archive
       type: file
@@ -177,7 +178,7 @@ func TestConfigGood(t *testing.T) {
 		Keys:      keysConfig{Dir: dir + "/keys"},
 		Maxima:    map[string]any{"access_token": map[string]any{"ttl": "10m"}, "document": map[string]any{"max_bytes": uint64(6000)}},
 		Lifetimes: lifetimesConfig{Ticket: d(5 * time.Minute), Code: d(30 * time.Second), Session: d(30 * 24 * time.Hour)},
-		DecisionLog: decisionLogConfig{Stdout: true, File: dir + "/decisions.jsonl", Exporters: []exporterConfig{
+		DecisionLog: decisionLogConfig{Stdout: true, File: dir + "/decisions.jsonl", Retain: retainConfig{People: broker.Duration(400 * 24 * time.Hour), Strangers: broker.Duration(time.Hour)}, Exporters: []exporterConfig{
 			{Name: "archive", Type: "file", View: "native", From: "start", Path: dir + "/archive.jsonl", MaxBytes: 1000000, Keep: 3},
 			{Name: "siem", Type: "http", View: "opa", From: "now", URL: "https://logs.example/in", TokenFile: dir + "/hook.secret", Format: "json", Gzip: true,
 				BatchRecords: 50, BatchBytes: 200000, BatchWait: d(5 * time.Second), Timeout: d(30 * time.Second)},
@@ -311,7 +312,9 @@ func TestConfigWrong(t *testing.T) {
 		{"facts without a value", "log:\n  level", "facts:\nlog:\n  level", "facts: has no value"},
 		{"facts in no directory", "log:\n  level", "facts: none/facts.yaml\nlog:\n  level", "facts: there is no directory "},
 		{"facts in the people file", "log:\n  level", "facts: people.yaml\nlog:\n  level", "facts: is the same file as people.file"},
-		{"decision_log.retain", "  stdout: true", "  retain: 30d", "decision_log.retain: is not available yet"},
+		{"retain for less than an hour", "strangers: 1h", "strangers: 59m", "decision_log.retain.strangers: 59m is too short (1h to 36500d)"},
+		{"retain for no time", "strangers: 1h", "strangers: 0s", "decision_log.retain.strangers: 0s is too short"},
+		{"retain of no class", "{people: 400d", "{visitors: 400d", "decision_log.retain.visitors: unknown member"},
 		{"admin.listen everywhere", "  socket: admin.sock", "  socket: admin.sock\n§  listen: \":9101\"", `admin.listen: ":9101" is not one address of this machine`},
 		{"admin.listen on every address", "  socket: admin.sock", "  socket: admin.sock\n§  listen: 0.0.0.0:9101", `admin.listen: "0.0.0.0:9101" is not one address`},
 		{"admin.listen on a name", "  socket: admin.sock", "  socket: admin.sock\n§  listen: host.example:9101", `admin.listen: "host.example:9101" is not one address`},

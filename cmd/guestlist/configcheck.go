@@ -41,6 +41,7 @@ func (r *configReader) check(c *config) {
 	r.checkHelp(c.Help)
 	r.checkWebhooks(c)
 	r.checkTracing(c)
+	r.checkRetain(c.DecisionLog.Retain)
 	r.checkExporters(c)
 	r.checkMaxima(c)
 	r.checkDurations([]durationBound{

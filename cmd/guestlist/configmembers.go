@@ -60,7 +60,7 @@ func (c *config) members() map[string]configMember {
 		"decision_log": {section: map[string]configMember{
 			"stdout":    {value: flagValue(&c.DecisionLog.Stdout)},
 			"file":      {value: fileValue(&c.DecisionLog.File)},
-			"retain":    {value: notYet},
+			"retain":    {section: c.DecisionLog.Retain.members()},
 			"exporters": {value: sectionValues(&c.DecisionLog.Exporters, (*exporterConfig).members)},
 		}},
 		"admin":           {section: c.Admin.members()},

@@ -26,7 +26,7 @@ func planFrom(c config) (plan, error) {
 		insecure: len(c.Outbound.InsecureHostMap) > 0 || c.loopback() && c.TLS.CertFile == "" && len(c.TrustedProxies) == 0,
 		trusted:  c.TrustedProxies, help: c.Help,
 	}
-	p.clients = c.Clients
+	p.clients, p.retain = c.Clients, c.DecisionLog.Retain.ages()
 	var err error
 	if p.secrets, p.short, err = secretsOf(c); err != nil {
 		return plan{}, err

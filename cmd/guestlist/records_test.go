@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -47,7 +49,15 @@ func TestEventsOfTheProcess(t *testing.T) {
 			t.Fatal("a broken policy was loaded")
 		}
 	}
-	for _, event := range []string{decisionlog.EventConfigReloaded, decisionlog.EventFactsRejected, decisionlog.EventPolicyRejected} {
+	stranger := decisionlog.Record{DecisionID: "d", Timestamp: time.Now(), Event: decisionlog.EventRequestRefused, Outcome: decisionlog.OutcomeRefused, Detail: "d"}
+	if err := errors.Join(a.batch.Add(stranger), a.batch.Flush(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	const later = 91 * 24 * time.Hour
+	a.retainer.ages = map[decisionlog.Class]time.Duration{decisionlog.ClassStrangers: later - 24*time.Hour}
+	a.retainer.now, a.retainer.ran = func() time.Time { return time.Now().Add(later) }, func() time.Duration { return later }
+	a.retainer.round(t.Context())
+	for _, event := range []string{decisionlog.EventConfigReloaded, decisionlog.EventFactsRejected, decisionlog.EventPolicyRejected, decisionlog.EventLogErased} {
 		a.wasFired(t, dir, event)
 	}
 }

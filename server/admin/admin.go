@@ -22,6 +22,9 @@
 //	GET  /v1/blocks                          every block
 //	GET  /v1/audit?RECORDS                records that fit, in a view
 //	GET  /v1/audit/why?id=ID&at=&material=   the records behind a request, a decision, or a client at a moment, and their story
+//	GET  /v1/audit/holds                  every legal hold
+//	POST /v1/audit/holds/add?RECORDS&why=   keep the bodies of records that fit, whatever their age
+//	POST /v1/audit/holds/drop?id=         end a hold; what it held goes by its age
 //	GET  /v1/report/clients?FILTER        who has access to what, with totals
 //	GET  /metrics, /livez, /readyz         for monitoring, the last with detail
 //	GET  /v1/status                       what the process says of itself

@@ -66,6 +66,7 @@ const (
 	ReasonGrantTypeNotAllowed   Reason = "grant_type_not_allowed"
 	ReasonClientAuthFailed      Reason = "client_authentication_failed"
 	ReasonClientKeysChanged     Reason = "client_keys_changed"
+	ReasonAssertionInvalid      Reason = "assertion_invalid"
 	ReasonAssertionReplayed     Reason = "assertion_replayed"
 	ReasonClientEnded           Reason = "client_ended"
 	ReasonCodeUnknown           Reason = "code_unknown"
@@ -113,6 +114,7 @@ type ReasonDoc struct {
 	Reason  Reason       // the code
 	Public  PublicReason // what a stranger is told instead
 	Meaning string       // one sentence for the operator
+	Single  bool         // every refusal for it keeps a record of its own, in a flood too (design §6)
 }
 
 // Public returns what a stranger may learn of r. A reason without a row in
@@ -122,6 +124,14 @@ func (r Reason) Public() PublicReason {
 		return d.Public
 	}
 	return PublicServerTrouble
+}
+
+// Single reports whether every refusal for a reason keeps a record of its own,
+// in a flood too: blocks, token reuse and bad assertions. Refusals by guardrails
+// do so whatever their reason is. A reason without a row does.
+func Single(reason string) bool {
+	d, ok := reasonDocs[Reason(reason)]
+	return !ok || d.Single
 }
 
 // Meaning returns the operator's sentence for r, empty for an unknown code.

@@ -130,3 +130,56 @@ func TestReasonOf(t *testing.T) {
 		t.Errorf("Refuse().Detail = %q, want nothing for strangers", d)
 	}
 }
+
+// Which refusals are summarised in a flood is decided for each reason: those of
+// blocks, token reuse and bad assertions never are (design §6). A new reason
+// needs its line here.
+func TestEveryReasonIsSingleOrNot(t *testing.T) {
+	single := map[broker.Reason]bool{
+		// An operator keeps somebody out.
+		broker.ReasonClientBlocked: true, broker.ReasonHostBlocked: true, broker.ReasonDocumentBlocked: true,
+		// A code or refresh token came again.
+		broker.ReasonGrantSpent: true, broker.ReasonRefreshReused: true,
+		// An assertion that does not prove the client, came again, or is by a strange key.
+		broker.ReasonAssertionInvalid: true, broker.ReasonAssertionReplayed: true, broker.ReasonClientKeysChanged: true,
+
+		// A guardrail's refusal is told by its phase, not by these.
+		broker.ReasonPolicyDenied: false, broker.ReasonPolicyError: false, broker.ReasonGrantEndedByPolicy: false, broker.ReasonSettingsDemand: false,
+		// Anybody can be refused so for nothing, as often as they like.
+		broker.ReasonClientIDMalformed: false, broker.ReasonClientIDUnknown: false, broker.ReasonNoPolicyMatched: false, broker.ReasonCIMDOff: false,
+		broker.ReasonQueryNotAllowed: false, broker.ReasonRateLimited: false, broker.ReasonFetchPaced: false, broker.ReasonClientCapReached: false,
+		broker.ReasonFetchBlockedAddress: false, broker.ReasonFetchDNS: false, broker.ReasonFetchTimeout: false, broker.ReasonFetchTLS: false,
+		broker.ReasonFetchConnect: false, broker.ReasonFetchProxy: false, broker.ReasonFetchStatus: false, broker.ReasonFetchRedirect: false,
+		broker.ReasonFetchContentType: false, broker.ReasonFetchEncoding: false, broker.ReasonFetchTooLarge: false, broker.ReasonFetchFailed: false,
+		broker.ReasonDocumentNotJSON: false, broker.ReasonDocumentNoClientID: false, broker.ReasonDocumentMismatch: false, broker.ReasonDocumentSecret: false,
+		broker.ReasonDocumentPrivateKey: false, broker.ReasonDocumentRedirects: false, broker.ReasonDocumentAuthMethod: false,
+		broker.ReasonDocumentNothingUsable: false, broker.ReasonDocumentDemands: false, broker.ReasonDocumentMember: false, broker.ReasonDocumentName: false,
+		broker.ReasonRequestInvalid: false, broker.ReasonResponseType: false, broker.ReasonRequestObject: false, broker.ReasonRequestURI: false,
+		broker.ReasonLoginRequired: false, broker.ReasonRedirectMismatch: false, broker.ReasonRedirectNotAllowed: false, broker.ReasonPKCERequired: false,
+		broker.ReasonResourceUnknown: false, broker.ReasonScopeNotAllowed: false, broker.ReasonScopeMalformed: false,
+		broker.ReasonGrantTypeUnsupported: false, broker.ReasonGrantTypeNotAllowed: false, broker.ReasonClientAuthFailed: false,
+		broker.ReasonCodeUnknown: false, broker.ReasonRefreshUnknown: false, broker.ReasonResourceAuthFailed: false, broker.ReasonTicketInvalid: false,
+		broker.ReasonCSRF: false, broker.ReasonSignInFailed: false, broker.ReasonSignInThrottled: false, broker.ReasonSignInRequired: false,
+		// A token or page that was good once is asked for again and again.
+		broker.ReasonPKCEFailed: false, broker.ReasonClientEnded: false, broker.ReasonClientRevoked: false, broker.ReasonDocumentTooOld: false,
+		broker.ReasonDocumentChanged: false, broker.ReasonDocumentWithdrawn: false, broker.ReasonRefreshExpired: false, broker.ReasonTokenRevoked: false,
+		broker.ReasonGrantEnded: false, broker.ReasonTicketSpent: false, broker.ReasonPersonGone: false,
+		// A person's, whom each costs a page, or an operator's, whose records are never summarised.
+		broker.ReasonConsentRefused: false, broker.ReasonConsentWithdrawn: false, broker.ReasonGroupRequired: false, broker.ReasonNothingWaits: false,
+		// The server's own trouble.
+		broker.ReasonStoreUnavailable: false, broker.ReasonLogUnavailable: false, broker.ReasonServerTrouble: false,
+	}
+	for _, d := range broker.Reasons() {
+		want, decided := single[d.Reason]
+		if !decided || d.Single != want || broker.Single(string(d.Reason)) != want {
+			t.Errorf("%s: Single = %v, want %v; decided: %v", d.Reason, d.Single, want, decided)
+		}
+		delete(single, d.Reason)
+	}
+	if len(single) > 0 {
+		t.Errorf("decided about what is no reason: %v", single)
+	}
+	if !broker.Single("never_heard_of") {
+		t.Error("an unknown reason is summarised")
+	}
+}

@@ -64,6 +64,7 @@ var answers = map[broker.Reason]answer{
 	broker.ReasonGrantTypeNotAllowed:  {http.StatusBadRequest, "", "unauthorized_client", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonClientAuthFailed:     {http.StatusBadRequest, "", "invalid_client", http.StatusUnauthorized, zerolog.InfoLevel},
 	broker.ReasonClientKeysChanged:    {http.StatusBadRequest, "", "invalid_client", http.StatusUnauthorized, zerolog.WarnLevel},
+	broker.ReasonAssertionInvalid:     {http.StatusBadRequest, "", "invalid_client", http.StatusUnauthorized, zerolog.InfoLevel},
 	broker.ReasonAssertionReplayed:    {http.StatusBadRequest, "", "invalid_client", http.StatusUnauthorized, zerolog.WarnLevel},
 	broker.ReasonClientEnded:          {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonClientRevoked:        {http.StatusBadRequest, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},

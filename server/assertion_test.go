@@ -89,7 +89,7 @@ func TestA8AssertionAlgorithms(t *testing.T) {
 	s, k := keyedServer(t, "", "RS256")
 	s.Docs.Publish(client, keyedDocument(map[string]any{"jwks": servertest.KeySet(k), "token_endpoint_auth_signing_alg": "PS256"}))
 	p := s.Browser().Play(s.Request(client, nil))
-	wantJSON(t, s, post(t, s, s.Exchange(client, p, s.Asserted(k, client)), nil), http.StatusUnauthorized, "invalid_client", broker.ReasonClientAuthFailed)
+	wantJSON(t, s, post(t, s, s.Exchange(client, p, s.Asserted(k, client)), nil), http.StatusUnauthorized, "invalid_client", broker.ReasonAssertionInvalid)
 	k.Alg = "PS256"
 	if status, answer, _ := s.Token(s.Exchange(client, p, s.Asserted(k, client))); status != http.StatusOK {
 		t.Errorf("token with the document's algorithm: %d %v", status, answer)
@@ -174,7 +174,11 @@ func TestA8Assertions(t *testing.T) {
 				wantJSON(t, s, answer, http.StatusBadRequest, "invalid_grant", broker.ReasonCodeUnknown)
 				return
 			}
-			wantJSON(t, s, answer, http.StatusUnauthorized, "invalid_client", broker.ReasonClientAuthFailed)
+			reason := broker.ReasonAssertionInvalid
+			if c.name == "A7 nothing" || c.name == "a secret beside" {
+				reason = broker.ReasonClientAuthFailed
+			}
+			wantJSON(t, s, answer, http.StatusUnauthorized, "invalid_client", reason)
 			if c.assertion != "" && strings.Contains(answer.Body, c.assertion) {
 				t.Error("the answer has the assertion")
 			}
@@ -206,7 +210,7 @@ func TestQ16TokenEndpointAudience(t *testing.T) {
 	tokens := keyedTokens(t, s, k, client)
 	aud := map[string]any{"aud": s.Issuer + "/token"}
 	typed := s.Assertion(k, client, map[string]any{"typ": "client-authentication+jwt"}, aud)
-	wantJSON(t, s, post(t, s, keyedRefresh(tokens, client, typed), nil), http.StatusUnauthorized, "invalid_client", broker.ReasonClientAuthFailed)
+	wantJSON(t, s, post(t, s, keyedRefresh(tokens, client, typed), nil), http.StatusUnauthorized, "invalid_client", broker.ReasonAssertionInvalid)
 	if status, answer, _ := s.Token(keyedRefresh(tokens, client, s.Assertion(k, client, nil, aud))); status != http.StatusOK {
 		t.Errorf("aud the token endpoint: %d %v", status, answer)
 	}
@@ -381,7 +385,7 @@ func TestCU05ThiefWithoutTheKey(t *testing.T) {
 	for _, later := range []time.Duration{0, time.Hour} {
 		s.Clock.Advance(later)
 		p := post(t, s, keyedRefresh(old, client, s.Assertion(thief, client, nil, nil)), nil)
-		wantJSON(t, s, p, http.StatusUnauthorized, "invalid_client", broker.ReasonClientAuthFailed)
+		wantJSON(t, s, p, http.StatusUnauthorized, "invalid_client", broker.ReasonAssertionInvalid)
 	}
 	if status, answer, _ := s.Token(keyedRefresh(tokens, client, s.Assertion(k, client, nil, nil))); status != http.StatusOK {
 		t.Errorf("the owner after the thief: %d %v", status, answer)
@@ -497,7 +501,7 @@ func TestF11KeysThatMayNotBe(t *testing.T) {
 		s.Docs.Set(keyedSet, a)
 		p := s.Browser().Play(s.Request(client, nil))
 		answer := post(t, s, s.Exchange(client, p, s.Asserted(k, client)), nil)
-		wantJSON(t, s, answer, http.StatusUnauthorized, "invalid_client", broker.ReasonClientAuthFailed)
+		wantJSON(t, s, answer, http.StatusUnauthorized, "invalid_client", broker.ReasonAssertionInvalid)
 		var body struct {
 			Text string `json:"error_description"`
 			ID   string `json:"request_id"`

@@ -457,7 +457,7 @@ func TestCU06ManyClientsOneSet(t *testing.T) {
 		for range 3 {
 			for id, tokens := range all {
 				p := post(t, s, keyedRefresh(tokens, id, s.Assertion(strange, id, nil, nil)), nil)
-				wantJSON(t, s, p, http.StatusUnauthorized, "invalid_client", broker.ReasonClientAuthFailed)
+				wantJSON(t, s, p, http.StatusUnauthorized, "invalid_client", broker.ReasonAssertionInvalid)
 			}
 		}
 		if hits, want := s.Docs.Hits(foreign), 1+(i+1)/2; hits != want {
@@ -502,7 +502,7 @@ func TestG18KeysByTheNetworkInForce(t *testing.T) {
 	if status, answer, _ := s.Token(s.Exchange(client, p, s.Asserted(k, client))); status != http.StatusUnauthorized {
 		t.Fatalf("token: %d %v\n%s", status, answer, brief(p))
 	}
-	refused := s.Records(store.RecordQuery{Reason: string(broker.ReasonClientAuthFailed)})
+	refused := s.Records(store.RecordQuery{Reason: string(broker.ReasonAssertionInvalid)})
 	if len(refused) != 1 || !strings.Contains(refused[0].Detail, "not a global unicast address") {
 		t.Errorf("records %+v, want the address refused before it is dialled", refused)
 	}

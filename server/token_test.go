@@ -47,7 +47,7 @@ func TestTokenRefusals(t *testing.T) {
 		{"other client_id", invalid("client_id", docHost+"/other"), nil, 400, "invalid_grant", broker.ReasonCodeUnknown},
 		{"opaque client_id", invalid("client_id", "console"), nil, 400, "invalid_grant", broker.ReasonCodeUnknown},
 		{"SN-13 secret in the body", invalid("client_secret", "s"), nil, 401, "invalid_client", broker.ReasonClientAuthFailed},
-		{"assertion", invalid("client_assertion", "a.b.c"), nil, 401, "invalid_client", broker.ReasonClientAuthFailed},
+		{"assertion", invalid("client_assertion", "a.b.c"), nil, 401, "invalid_client", broker.ReasonAssertionInvalid},
 		{"Trap12 Basic with a secret", nil, basic(escaped, "s"), 401, "invalid_client", broker.ReasonClientAuthFailed},
 		{"Trap12 Bearer", nil, http.Header{"Authorization": {"Bearer x"}}, 401, "invalid_client", broker.ReasonClientAuthFailed},
 		{"other redirect_uri", invalid("redirect_uri", "http://127.0.0.1:51235/callback"), nil, 400, "invalid_grant", broker.ReasonCodeUnknown},

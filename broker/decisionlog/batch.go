@@ -3,17 +3,20 @@ package decisionlog
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
 	"time"
 )
 
-// BatchConfig is what a Batch needs. Commit is required.
+// BatchConfig is what a Batch needs. Commit and Single are required.
 type BatchConfig struct {
 	Commit   func(ctx context.Context, records []Record) error // writes all or nothing
+	Single   func(reason string) bool                          // whether refusals for it are never summarised; see broker.Reason
 	MaxDelay time.Duration                                     // the longest a record waits; zero means 1 second
-	Max      int                                               // records held at most; zero means 2048
-	Window   int                                               // like refusals of one source written one by one in a batch; zero means 64
+	Max      int                                               // records held at most, beside a few summaries; zero means 2048
+	// Window is how many like refusals of one network are written one by one
+	// between two flushes, and of all networks in a second, after a burst of
+	// Max/2. Zero means 64.
+	Window int
 }
 
 // Batch holds records that need no commit of their own, refusals of strangers
@@ -26,17 +29,12 @@ type Batch struct {
 	done chan struct{}
 
 	mu      sync.Mutex // guards what follows
-	held    []Record
-	like    map[likeness]int // index into held of the summary, or minus the count so far
-	failure error            // why the last flush did not work; nil when it did
+	held    []*entry
+	flying  int   // records that a flush has taken and not written yet
+	failure error // why the last flush did not work; nil when it did
+	flood
 
 	flushing chan struct{} // holds one while a flush is under way, so that records keep their order
-}
-
-// likeness groups refusals that a flood may make many of.
-type likeness struct {
-	source netip.Prefix // of one subscriber
-	reason string
 }
 
 // commitMax is how many records one commit takes at most: in a flood, who is
@@ -48,8 +46,8 @@ var ErrBatchFull = errors.New("decision log: the batch is full and cannot be wri
 
 // NewBatch starts a batch; Close ends it.
 func NewBatch(cfg BatchConfig) (*Batch, error) {
-	if cfg.Commit == nil {
-		return nil, errors.New("decision log: a batch needs a commit")
+	if cfg.Commit == nil || cfg.Single == nil {
+		return nil, errors.New("decision log: a batch needs a commit, and to know what is never summarised")
 	}
 	if cfg.MaxDelay == 0 {
 		cfg.MaxDelay = time.Second
@@ -62,8 +60,9 @@ func NewBatch(cfg BatchConfig) (*Batch, error) {
 	}
 	b := &Batch{
 		cfg: cfg, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		like: map[likeness]int{}, flushing: make(chan struct{}, 1),
+		flood: flood{left: float64(cfg.Max / 2)}, flushing: make(chan struct{}, 1),
 	}
+	b.anew()
 	go b.run()
 	return b, nil
 }
@@ -74,9 +73,10 @@ func NewBatch(cfg BatchConfig) (*Batch, error) {
 // room is taken: a flood of them goes at the pace of the log, and leaves the
 // other half to clients that are let in.
 func (b *Batch) Add(r Record) error {
+	single := r.Outcome == OutcomeRefused && b.single(r)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for r.Outcome == OutcomeRefused && len(b.held) >= b.cfg.Max/2 && b.failure == nil && guarded(r) {
+	for single && len(b.held) >= b.cfg.Max/2 && b.failure == nil {
 		b.mu.Unlock()
 		b.relieve()
 		b.mu.Lock()
@@ -85,73 +85,33 @@ func (b *Batch) Add(r Record) error {
 		b.wake()
 		return b.failure
 	}
-	if b.summarised(r) {
+	if r.Outcome == OutcomeRefused && !single && b.fold(r) {
 		return nil
 	}
-	if len(b.held) >= b.cfg.Max {
+	if held := len(b.held); held >= b.cfg.Max || b.failure != nil && held+b.flying >= b.cfg.Max {
 		b.wake()
 		if b.failure != nil {
 			return errors.Join(ErrBatchFull, b.failure)
 		}
 		return ErrBatchFull
 	}
-	b.held = append(b.held, r)
-	if len(b.held) == 1 || len(b.held) >= b.cfg.Max/2 {
-		b.wake()
-	}
+	b.held = append(b.held, &entry{Record: r})
+	b.due()
 	return nil
 }
 
-// summarised folds r into a summary when its source has been refused for the
-// same reason often enough within this batch, or when half of the room is
-// taken: what strangers are refused leaves the other half to clients that are
-// let in. Refusals by guardrail or block keep their own record.
-func (b *Batch) summarised(r Record) bool {
-	if r.Outcome != OutcomeRefused || guarded(r) {
-		return false
+// due asks for a flush when the first record is held, and when half of the
+// room is taken.
+func (b *Batch) due() {
+	if len(b.held) == 1 || len(b.held) >= b.cfg.Max/2 {
+		b.wake()
 	}
-	k := likeness{Subscriber(r.Source), r.Reason}
-	n := b.like[k]
-	if crowded := len(b.held) >= b.cfg.Max/2; n <= 0 && crowded {
-		k.source, r.Source = netip.Prefix{}, "" // of everybody
-		n = b.like[k]
-	} else if n <= 0 && (r.Source == "" || n > -b.cfg.Window) {
-		b.like[k] = n - 1
-		return false
-	}
-	if n > 0 {
-		s := &b.held[n-1]
-		s.Count++
-		s.LastRequestID = r.RequestID
-		return true
-	}
-	if len(b.held) >= b.cfg.Max {
-		return false
-	}
-	b.held = append(b.held, Record{
-		DecisionID: r.DecisionID, Timestamp: r.Timestamp, Event: r.Event, Outcome: r.Outcome, Reason: r.Reason,
-		PublicReason: r.PublicReason, RequestID: r.RequestID, LastRequestID: r.RequestID, Path: r.Path,
-		Revision: r.Revision, FactsSHA256: r.FactsSHA256, Engine: r.Engine, Epoch: r.Epoch, Source: r.Source, Count: 1,
-		Detail: "a flood: like refusals are counted, not listed",
-	})
-	b.like[k] = len(b.held)
-	return true
 }
 
-// guarded reports whether a refusal must never be summarised (design §6).
-func guarded(r Record) bool {
-	switch r.Reason {
-	case "assertion_replayed", "client_blocked", "host_blocked", "document_blocked":
-		return true
-	}
-	for _, p := range r.Phases {
-		for _, d := range p.Denials {
-			if d.Policy == "guardrails" {
-				return true
-			}
-		}
-	}
-	return false
+// anew begins an empty batch.
+func (b *Batch) anew() {
+	b.held = make([]*entry, 0, len(b.held))
+	b.seen, b.open, b.own = map[likeness]int{}, map[likeness]*entry{}, 0
 }
 
 // wake asks for a flush soon, without waiting.
@@ -219,7 +179,8 @@ func (b *Batch) relieve() {
 func (b *Batch) flush(ctx context.Context) error {
 	b.mu.Lock()
 	taken := b.held
-	b.held, b.like = make([]Record, 0, len(taken)), map[likeness]int{}
+	b.flying = len(taken)
+	b.anew()
 	b.mu.Unlock()
 	if len(taken) == 0 {
 		return nil
@@ -227,15 +188,19 @@ func (b *Batch) flush(ctx context.Context) error {
 	var err error
 	for err == nil && len(taken) > 0 {
 		n := min(len(taken), commitMax)
-		if err = b.cfg.Commit(ctx, taken[:n]); err == nil {
+		part := make([]Record, n)
+		for i, e := range taken[:n] {
+			part[i] = e.sealed()
+		}
+		if err = b.cfg.Commit(ctx, part); err == nil {
 			taken = taken[n:]
 		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.failure = err
+	b.failure, b.flying = err, 0
 	if err != nil {
-		b.held, b.like = append(taken, b.held...), map[likeness]int{}
+		b.restore(taken)
 	}
 	return err
 }

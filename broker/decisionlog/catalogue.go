@@ -39,7 +39,7 @@ const operator = "the operator who acted"
 var admissions = []Event{
 	{EventAdmissionDecided, "A client asked to act, at the start of a flow or later in it, and was let in or refused.",
 		[]string{OutcomeAdmitted, OutcomeReused, OutcomeRefused}, []string{"path"},
-		list(askedFor, theClient, theDecided, refusedBy, []string{"subject", "grant_id", "count", "last_request_id"}), ""},
+		list(askedFor, theClient, theDecided, refusedBy, []string{"subject", "grant_id", "count", "last_request_id", "request_ids"}), ""},
 	{EventDocumentFetched, "The document of a client was looked at where no request of a stranger asked for it: in the background, or by guestlist client refresh.",
 		[]string{OutcomeDone, OutcomeRefused}, []string{"client_id", "path"},
 		list(askedFor, theClient, theDecided, refusedBy, []string{"actor"}), "the operator who had it fetched; absent in the background"},
@@ -79,7 +79,7 @@ var people = []Event{
 		[]string{OutcomeGranted}, []string{"request_id", "source", "subject"}, []string{"revision"}, ""},
 	{EventPersonSignInFailed, "A sign-in failed: wrong name, wrong password, a disabled person, or too many attempts. The subject is the name that was tried.",
 		[]string{OutcomeRefused}, []string{"request_id", "source", "subject", "reason", "public_reason"},
-		[]string{"revision", "client_id", "count", "last_request_id", "detail", "path", "facts_sha256", "engine"}, ""},
+		[]string{"revision", "client_id", "count", "last_request_id", "request_ids", "detail", "path", "facts_sha256", "engine"}, ""},
 	{EventPersonSignedOut, "A person signed out.",
 		[]string{OutcomeDone}, []string{"request_id", "source", "subject"}, []string{"revision"}, ""},
 	{EventConsentGranted, "A person allowed a client what it asked for: the grant grant_id begins.",
@@ -108,7 +108,7 @@ var people = []Event{
 		[]string{OutcomeRefused}, list(theStored, theRequest, refusedBy, []string{"grant_id"}), nil, ""},
 	{EventRequestRefused, "A request was refused that no admission decided about, or after it was admitted.",
 		[]string{OutcomeRefused}, []string{"request_id", "reason", "public_reason", "detail"},
-		[]string{"revision", "source", "subject", "client_id", "count", "last_request_id", "path", "facts_sha256", "engine"}, ""},
+		[]string{"revision", "source", "subject", "client_id", "count", "last_request_id", "request_ids", "path", "facts_sha256", "engine"}, ""},
 }
 
 // operations are the events of the server itself and of its operators.

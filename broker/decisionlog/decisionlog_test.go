@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"guestlist/broker"
 	"guestlist/broker/decisionlog"
 )
 
@@ -99,7 +100,7 @@ func (w *writes) all() (out []decisionlog.Record) {
 // batch starts a batch over w.
 func batch(t *testing.T, w *writes, max int) *decisionlog.Batch {
 	t.Helper()
-	b, err := decisionlog.NewBatch(decisionlog.BatchConfig{Commit: w.commit, Max: max})
+	b, err := decisionlog.NewBatch(decisionlog.BatchConfig{Commit: w.commit, Single: broker.Single, Max: max})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +242,7 @@ func TestBatchNeverSummarisesBlocks(t *testing.T) {
 func TestBlockedFloodLeavesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, slow := &writes{}, make(chan struct{})
-		b, err := decisionlog.NewBatch(decisionlog.BatchConfig{Max: 64, Commit: func(ctx context.Context, r []decisionlog.Record) error {
+		b, err := decisionlog.NewBatch(decisionlog.BatchConfig{Max: 64, Single: broker.Single, Commit: func(ctx context.Context, r []decisionlog.Record) error {
 			<-slow
 			return w.commit(ctx, r)
 		}})
@@ -278,7 +279,7 @@ func TestBatchWritesInParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var parts []int
 		var seen []string
-		b, err := decisionlog.NewBatch(decisionlog.BatchConfig{Commit: func(_ context.Context, r []decisionlog.Record) error {
+		b, err := decisionlog.NewBatch(decisionlog.BatchConfig{Single: broker.Single, Commit: func(_ context.Context, r []decisionlog.Record) error {
 			if parts = append(parts, len(r)); len(parts) == 3 {
 				return errors.New("disk full")
 			}

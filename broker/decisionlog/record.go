@@ -63,6 +63,7 @@ type Record struct {
 	Count          int               `json:"count,omitempty"`            // a summary of this many like refusals; zero means one
 	Refreshed      bool              `json:"refreshed,omitempty"`        // admitted: the client lived before, and its host served its document anew
 	LastRequestID  string            `json:"last_request_id,omitempty"`  // of a summary: the last request it stands for
+	RequestIDs     []byte            `json:"request_ids,omitempty"`      // of a summary: digest of the requests it stands for, see StandsFor
 	Metrics        map[string]int64  `json:"metrics,omitempty"`          // nanoseconds by name: timer_decide_ns, timer_fetch_ns
 	Erased         []string          `json:"erased,omitempty"`           // JSON pointers to what masking removed from the body, sorted
 	Masked         []string          `json:"masked,omitempty"`           // JSON pointers to what masking replaced in the body, sorted

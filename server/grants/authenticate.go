@@ -72,15 +72,15 @@ func asserted(h http.Header, form url.Values) (ClientAuth, error) {
 		return ClientAuth{}, refuseClient("the request has an assertion and an Authorization header")
 	}
 	if form.Get("client_assertion_type") != assertionType {
-		return ClientAuth{}, refuseClient("client_assertion_type is not %s", assertionType)
+		return ClientAuth{}, broker.Refuse(broker.ReasonAssertionInvalid, "client_assertion_type is not %s", assertionType)
 	}
 	a := Assertion(form.Get("client_assertion"))
 	said, _, err := a.read()
 	if err != nil {
-		return ClientAuth{}, &broker.Error{Reason: broker.ReasonClientAuthFailed, Err: err}
+		return ClientAuth{}, &broker.Error{Reason: broker.ReasonAssertionInvalid, Err: err}
 	}
 	if id := form.Get("client_id"); id != "" && id != said.subject {
-		return ClientAuth{}, refuseClient("client_id differs from sub of the assertion")
+		return ClientAuth{}, broker.Refuse(broker.ReasonAssertionInvalid, "client_id differs from sub of the assertion")
 	}
 	return ClientAuth{ClientID: said.subject, Method: methodKey, Assertion: a}, nil
 }

@@ -75,7 +75,7 @@ func (e *Engine) prove(ctx context.Context, u store.Unit, may MayFetch, g store.
 		return Proof{}, refused
 	}
 	if err != nil {
-		return Proof{}, &broker.Error{Reason: broker.ReasonClientAuthFailed, Err: err}
+		return Proof{}, &broker.Error{Reason: broker.ReasonAssertionInvalid, Err: err}
 	}
 	if !set.ReplayPrevention {
 		return p.proof, nil

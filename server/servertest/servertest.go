@@ -172,7 +172,7 @@ func (s *Server) assemble(o Options) {
 	if o.Wrap != nil {
 		kept = o.Wrap(kept)
 	}
-	s.Batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{Commit: store.Log{Store: kept}.Append, MaxDelay: time.Hour})
+	s.Batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{Single: broker.Single, Commit: store.Log{Store: kept}.Append, MaxDelay: time.Hour})
 	check(t, err)
 	if o.Fetch == nil {
 		o.Fetch = door

@@ -1,0 +1,190 @@
+package decisionlog_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"guestlist/broker"
+	"guestlist/broker/decisionlog"
+)
+
+// refusal is one of a flood.
+func refusal(at time.Time, reason, source string) decisionlog.Record {
+	return decisionlog.Record{
+		DecisionID: broker.NewID(), Timestamp: at, Event: decisionlog.EventRequestRefused, Outcome: decisionlog.OutcomeRefused,
+		Reason: reason, RequestID: broker.NewRequestID(at), Source: source,
+	}
+}
+
+// refused counts what records stand for, by reason.
+func refused(records []decisionlog.Record) map[string]int {
+	out := map[string]int{}
+	for _, r := range records {
+		out[r.Reason] += max(1, r.Count)
+	}
+	return out
+}
+
+// A summary tells of every id that it stands for, however many there are, and
+// of others less than once in 1,000 times.
+func TestDigestTellsIDsApart(t *testing.T) {
+	for _, n := range []int{3, 10, 31, 33, 100, 2047, 2048, 2049, 5000} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &writes{}
+			b := batch(t, w, 0)
+			now := time.Now()
+			ids := map[string]bool{}
+			for i := range n + 64 {
+				r := refusal(now, "no_policy_matched", "192.0.2.1")
+				if err := b.Add(r); err != nil {
+					t.Fatal(err)
+				}
+				if i >= 64 {
+					ids[r.RequestID] = true
+				}
+			}
+			b.Close(t.Context())
+			sums := w.all()[64:]
+			if got := refused(sums)["no_policy_matched"]; got != n || len(sums) != (n+2047)/2048 {
+				t.Fatalf("%d summaries of %d, want %d of %d", len(sums), got, (n+2047)/2048, n)
+			}
+			for id := range ids {
+				stands := 0
+				for _, s := range sums {
+					if s.StandsFor(id) >= decisionlog.StandsProbably {
+						stands++
+					}
+				}
+				if stands == 0 {
+					t.Fatalf("of %d: no summary has %s", n, id)
+				}
+			}
+			wrong, tries := 0, 20_000
+			for range tries {
+				if sums[0].StandsFor(broker.NewRequestID(now)) != decisionlog.StandsNot {
+					wrong++
+				}
+			}
+			if wrong > tries/1000 {
+				t.Errorf("of %d: %d of %d foreign ids are found, want less than one in 1,000", n, wrong, tries)
+			}
+			if size := len(sums[0].RequestIDs); size > max(64, 2*n) || size > 4096 {
+				t.Errorf("of %d: a digest of %d bytes, want 2 an id and at most 4096", n, size)
+			}
+		})
+	}
+}
+
+func TestStandsFor(t *testing.T) {
+	sum := decisionlog.Record{RequestID: "first", LastRequestID: "last", Count: 3}
+	for _, c := range []struct {
+		name string
+		r    decisionlog.Record
+		id   string
+		want decisionlog.Standing
+	}{
+		{"the first", sum, "first", decisionlog.StandsSurely},
+		{"the last", sum, "last", decisionlog.StandsSurely},
+		{"no id", decisionlog.Record{LastRequestID: "last", Count: 3}, "", decisionlog.StandsNot},
+		{"without a digest", sum, "other", decisionlog.StandsPerhaps},
+		{"of two", decisionlog.Record{RequestID: "first", LastRequestID: "last", Count: 2}, "other", decisionlog.StandsNot},
+		{"no summary", decisionlog.Record{RequestID: "first", Count: 3}, "other", decisionlog.StandsNot},
+		{"an empty digest has none", decisionlog.Record{RequestID: "a", LastRequestID: "b", Count: 3, RequestIDs: make([]byte, 64)}, "other", decisionlog.StandsNot},
+		{"a full digest has all", decisionlog.Record{RequestID: "a", LastRequestID: "b", Count: 3, RequestIDs: []byte{255, 255}}, "other", decisionlog.StandsProbably},
+		{"more than the digest holds", decisionlog.Record{RequestID: "a", LastRequestID: "b", Count: 2049, RequestIDs: make([]byte, 4096)}, "other", decisionlog.StandsPerhaps},
+	} {
+		if got := c.r.StandsFor(c.id); got != c.want {
+			t.Errorf("%s: StandsFor(%q) = %v, want %v", c.name, c.id, got, c.want)
+		}
+	}
+}
+
+// TestFloodIsBounded is B40, G-15 and design §6: what a flood writes is a burst
+// and so many records a second, whatever its rate and its number of sources;
+// nothing of it is lost, and what is never summarised is not.
+func TestFloodIsBounded(t *testing.T) {
+	const perSecond, seconds = 2000, 10
+	for name, source := range map[string]func(i int) string{
+		"one address":       func(int) string { return "192.0.2.1" },
+		"four addresses":    func(i int) string { return fmt.Sprintf("192.0.2.%d", i%4) },
+		"1,000 addresses":   func(i int) string { return fmt.Sprintf("198.51.%d.%d", i%1000/250, i%250) },
+		"addresses unheard": func(i int) string { return fmt.Sprintf("2001:db8:%x:%x::1", i>>16, i&0xffff) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &writes{}
+				b := batch(t, w, 0)
+				for i := range perSecond * seconds {
+					r := refusal(time.Now(), []string{"no_policy_matched", "rate_limited", "client_id_malformed"}[i%3], source(i))
+					switch {
+					case i%1000 == 7:
+						r.Reason = "assertion_invalid"
+					case i%1000 == 8:
+						r.Phases = []decisionlog.Phase{{Denials: []decisionlog.Denial{{Policy: "guardrails"}}}}
+						r.Reason = "policy_denied"
+					case i%1000 == 9:
+						r.Outcome, r.Reason = decisionlog.OutcomeReused, ""
+					}
+					if err := b.Add(r); err != nil {
+						t.Fatalf("refusal %d: %v", i, err)
+					}
+					time.Sleep(time.Second / perSecond)
+				}
+				b.Close(t.Context())
+				got := w.all()
+				sums := 0
+				for _, r := range got {
+					if r.Count > 0 {
+						sums++
+					}
+				}
+				counted := refused(got)
+				if counted["assertion_invalid"] != 20 || counted["policy_denied"] != 20 || counted[""] != 20 {
+					t.Errorf("counted %v, want 20 by guardrail, 20 bad assertions and 20 allows", counted)
+				}
+				if n := len(got) - sums; n > 1024+64*(seconds+1)+60 {
+					t.Errorf("%d records of one refusal each, want at most a burst of 1024 and 64 a second", n)
+				}
+				if most := seconds * (3 + 64) * 2; sums > most {
+					t.Errorf("%d summaries, want at most %d", sums, most)
+				}
+				total := 0
+				for _, n := range counted {
+					total += n
+				}
+				if total != perSecond*seconds {
+					t.Errorf("%d refusals are recorded, want %d", total, perSecond*seconds)
+				}
+				if n := len(w.batches); n > 8*seconds {
+					t.Errorf("%d commits in %d s, want few", n, seconds)
+				}
+				t.Logf("%d refusals: %d records, of which %d summaries, in %d commits", total, len(got), sums, len(w.batches))
+			})
+		})
+	}
+}
+
+// A flood while the log cannot be written takes no more room as it goes on,
+// and is counted to the last when the log comes back.
+func TestFloodInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &writes{err: errors.New("disk full")}
+		b := batch(t, w, 256)
+		const n = 60_000
+		for i := range n {
+			if err := b.Add(refusal(time.Now(), "no_policy_matched", fmt.Sprintf("192.0.2.%d", i%3))); err != nil {
+				t.Fatalf("refusal %d: %v", i, err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		w.fail(nil)
+		b.Close(t.Context())
+		got := w.all()
+		if refused(got)["no_policy_matched"] != n || len(got) > 2*256 {
+			t.Errorf("%d records of %v refusals, want at most 512 of %d", len(got), refused(got), n)
+		}
+	})
+}

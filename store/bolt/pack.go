@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"guestlist/broker/decisionlog"
 )
@@ -18,23 +19,49 @@ import (
 //go:embed record.dict
 var recordDict []byte
 
-// deflated stands in front of a record that is compressed with recordDict,
-// where an earlier program wrote the length of the header, which is not zero.
-var deflated = []byte{0, 1}
+// deflated and coded stand in front of a record that is compressed with
+// recordDict, where an early program wrote the length of the header, which is
+// not zero. What is coded lacks the whole bytes of recordCode.
+var (
+	deflated = []byte{0, 1}
+	coded    = []byte{0, 2}
+)
 
 // recordMax bounds what a compressed record may become.
 const recordMax = 64 << 20
 
 // packer compresses records, for one goroutine. The zero value is ready.
 type packer struct {
-	out bytes.Buffer
-	w   *flate.Writer
+	short *deflater
+	code  []byte
+	out   bytes.Buffer
+	w     *flate.Writer
 }
 
 // pack keeps the three byte strings of a record as they are, each but the
 // last behind its length, all compressed. What it returns ends with the next
 // call.
 func (p *packer) pack(s decisionlog.Sealed) ([]byte, error) {
+	if p.short == nil {
+		p.short = newDeflater()
+	}
+	if out, ok := p.short.deflate(append(p.code[:0], coded...), parts(s)...); ok {
+		p.code = out
+		return out, nil
+	}
+	return p.packLong(parts(s))
+}
+
+// parts are what is compressed of a record.
+func parts(s decisionlog.Sealed) [][]byte {
+	return [][]byte{
+		binary.AppendUvarint(nil, uint64(len(s.Header))), s.Header,
+		binary.AppendUvarint(nil, uint64(len(s.Salt))), s.Salt, s.Body,
+	}
+}
+
+// packLong compresses what a deflater does not take.
+func (p *packer) packLong(parts [][]byte) ([]byte, error) {
 	p.out.Reset()
 	p.out.Write(deflated)
 	var err error
@@ -44,10 +71,7 @@ func (p *packer) pack(s decisionlog.Sealed) ([]byte, error) {
 	} else {
 		p.w.Reset(&p.out)
 	}
-	for _, part := range [][]byte{
-		binary.AppendUvarint(nil, uint64(len(s.Header))), s.Header,
-		binary.AppendUvarint(nil, uint64(len(s.Salt))), s.Salt, s.Body,
-	} {
+	for _, part := range parts {
 		if err == nil {
 			_, err = p.w.Write(part)
 		}
@@ -63,10 +87,14 @@ type unpacker struct{ r io.ReadCloser }
 
 // unpack returns the parts of a record; they may point into raw.
 func (u *unpacker) unpack(raw []byte) (header, salt, body []byte, err error) {
-	if bytes.HasPrefix(raw, deflated) {
-		if raw, err = u.inflate(raw[len(deflated):]); err != nil {
-			return nil, nil, nil, err
-		}
+	switch {
+	case bytes.HasPrefix(raw, deflated):
+		raw, err = u.inflate(raw[len(deflated):])
+	case bytes.HasPrefix(raw, coded):
+		raw, err = u.inflate(slices.Concat(recordCode[:recordCodeBits/8], raw[len(coded):]))
+	}
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	header, rest, ok := cutField(raw)
 	salt, body, ok2 := cutField(rest)

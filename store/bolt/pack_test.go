@@ -20,13 +20,17 @@ import (
 )
 
 // inflated is the documented form of a record, written down once more: zero,
-// the number of the dictionary, deflate.
+// the number of the form, deflate, in form 2 less the first 83 bytes.
 func inflated(payload []byte) ([]byte, error) {
 	dict, err := os.ReadFile("record.dict")
-	if err != nil {
+	code, err2 := os.ReadFile("record.code")
+	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
 	packed, ok := bytes.CutPrefix(payload, []byte{0, 1})
+	if rest, short := bytes.CutPrefix(payload, []byte{0, 2}); short {
+		packed, ok = append(code[:83], rest...), true
+	}
 	if !ok {
 		return nil, fmt.Errorf("the record begins with % x", payload[:2])
 	}
@@ -74,7 +78,10 @@ func TestDamagedPack(t *testing.T) {
 	for name, payload := range map[string][]byte{
 		"empty":                {},
 		"no content":           {0, 1},
-		"another dictionary":   {0, 2, 1, 2, 3},
+		"another form":         {0, 3, 1, 2, 3},
+		"no code":              {0, 2},
+		"a code cut short":     {0, 2, 0x05, 0x71},
+		"code of nothing":      {0, 2, 0xff, 0xff, 0xff, 0xff, 0xff},
 		"not compressed":       {0, 1, 0xff, 0xff, 0xff},
 		"a length of its own":  {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
 		"compressed nothing":   {0, 1, 0x03, 0x00},

@@ -114,7 +114,7 @@ func (s *Server) repeat(ctx context.Context, u store.Unit, v *visit, h grants.He
 	if err != nil {
 		return err
 	}
-	u.RequireGrant(h.Grant.ID)
+	s.cfg.Grants.Repeat(u, h)
 	rec := s.note(v, decisionlog.EventTokenRepeatedInGrace, decisionlog.OutcomeReused)
 	ofGrant(&rec, h.Grant)
 	rec.TokenID = h.Repeat.ID

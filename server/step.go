@@ -14,7 +14,8 @@ import (
 const tries = 3
 
 // step runs fn on a unit of work and commits what it staged, once, also when
-// fn refused: some refusals end something. It runs fn again when the epoch or
+// fn refused: some refusals end something. Where fn could not read the store
+// nothing is committed: what it staged is half a step. It runs fn again when the epoch or
 // an incarnation moved meanwhile. What fn prepared counts only when step
 // returns its error unchanged. A lost spend comes back as broker.ErrSpent.
 func (s *Server) step(ctx context.Context, fn func(u store.Unit) error) error {
@@ -22,7 +23,7 @@ func (s *Server) step(ctx context.Context, fn func(u store.Unit) error) error {
 	for range tries {
 		u := s.cfg.Store.Begin()
 		result := fn(u)
-		if u.Empty() {
+		if u.Empty() || broker.ReasonOf(result) == broker.ReasonStoreUnavailable {
 			return result
 		}
 		err := s.commit(ctx, u)

@@ -17,14 +17,15 @@ import (
 const tries = 3
 
 // step runs fn on a unit of work and commits what it staged, once, also when
-// fn refused: a refusal may have ended something. It runs fn again when the
-// epoch or a client moved meanwhile.
+// fn refused: a refusal may have ended something. Where fn could not read the
+// store nothing is committed. It runs fn again when the epoch or a client moved
+// meanwhile.
 func (a *api) step(ctx context.Context, fn func(u store.Unit) error) error {
 	var lost error
 	for range tries {
 		u := a.cfg.Store.Begin()
 		result := fn(u)
-		if u.Empty() {
+		if u.Empty() || errors.Is(result, store.ErrUnavailable) {
 			return result
 		}
 		if lost = a.cfg.Store.Commit(ctx, u); lost == nil {

@@ -40,8 +40,8 @@ type Held struct {
 	// Grant as stored.
 	Grant store.Grant
 	// Repeat is the answer that was given before, inside the grace window: it
-	// is to be given again once the unit of work, on which CheckRefresh has
-	// staged the repetition, is committed. Nil when the token is unspent.
+	// is to be given again once a unit of work on which [Engine.Repeat] staged
+	// the repetition is committed. Nil when the token is unspent.
 	Repeat *Token
 	// Reused says that the token was spent and its grace window is over. It
 	// comes with refresh_reused: end the grant and commit.
@@ -51,8 +51,7 @@ type Held struct {
 }
 
 // CheckRefresh finds what must hold before policy is asked and anything is
-// spent. It stages nothing but the use of a client assertion and the repetition
-// of an answer.
+// spent. It stages nothing but the use of a client assertion.
 //
 // In this order: the token is known and belongs to the client
 // (refresh_token_unknown); the grant was made with the authentication method
@@ -88,7 +87,7 @@ func (e *Engine) CheckRefresh(ctx context.Context, u store.Unit, x RefreshReques
 	case !h.Grant.Live(now):
 		return Held{}, broker.Refuse(broker.ReasonGrantEnded, "the grant behind the refresh token has expired")
 	case spent:
-		return again(u, x, h, now)
+		return again(x, h, now)
 	case !within(x.Scopes, h.Grant.Scopes):
 		return Held{}, broker.Refuse(broker.ReasonScopeNotAllowed, "a scope is not the grant's")
 	case !within(x.Resources, h.Grant.Resources):
@@ -125,7 +124,7 @@ func (e *Engine) held(ctx context.Context, u store.Unit, x RefreshRequest) (Held
 }
 
 // again answers a token that was spent before.
-func again(u store.Unit, x RefreshRequest, h Held, now time.Time) (Held, error) {
+func again(x RefreshRequest, h Held, now time.Time) (Held, error) {
 	r := h.Refresh
 	switch {
 	case h.Proof.Strange:
@@ -145,10 +144,15 @@ func again(u store.Unit, x RefreshRequest, h Held, now time.Time) (Held, error) 
 	if scopes, resources := x.asked(h.Grant); !slices.Equal(a.Scopes, scopes) || !slices.Equal(a.Resources, resources) {
 		return h, broker.Refuse(broker.ReasonRefreshReused, "the answer to the refresh token was to another request")
 	}
-	u.RequireGrant(h.Grant.ID)
-	u.RepeatRefresh(r.Hash, now, maxRepeats)
 	h.Repeat = &a.Token
 	return h, nil
+}
+
+// Repeat stages that the answer in h.Repeat, which is not nil, is given again:
+// the repetition, and that the grant must live until the commit.
+func (e *Engine) Repeat(u store.Unit, h Held) {
+	u.RequireGrant(h.Grant.ID)
+	u.RepeatRefresh(h.Refresh.Hash, e.now(), maxRepeats)
 }
 
 // asked returns the scopes and resources of the request, in full and in order.

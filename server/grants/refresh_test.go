@@ -93,6 +93,7 @@ func (d desk) once(x grants.RefreshRequest, t grants.Terms) (grants.Token, error
 	case err != nil:
 		return grants.Token{}, err
 	case h.Repeat != nil:
+		d.engine.Repeat(u, h)
 		return *h.Repeat, d.commit(u)
 	}
 	token, err := d.engine.Rotate(d.t.Context(), u, x, h, goodClient(), t)

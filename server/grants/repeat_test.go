@@ -42,6 +42,7 @@ func TestTrap30TheAnswerIsRepeatedToTheByte(t *testing.T) {
 	if err != nil || h.Repeat == nil {
 		t.Fatalf("CheckRefresh = %+v, %v, want the answer", h, err)
 	}
+	f.engine.Repeat(u, h)
 	if got, err := json.Marshal(h.Repeat); err != nil || !bytes.Equal(got, want) || *h.Repeat != second {
 		t.Errorf("Repeat = %s, %v, want %s", got, err, want)
 	}
@@ -131,6 +132,7 @@ func TestRepeatAfterTheGrantEnded(t *testing.T) {
 	if err != nil || h.Repeat == nil {
 		t.Fatalf("CheckRefresh = %+v, %v, want the answer", h, err)
 	}
+	f.engine.Repeat(u, h)
 	end := f.memory.begin()
 	end.EndGrant("grant-1", start, broker.ReasonGrantEnded)
 	if err := f.memory.commit(end); err != nil {

@@ -84,14 +84,17 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 // a minute for its grant and resource. No answer rests on that record: where it
 // cannot be kept the answer stands.
 func (s *Server) sampleIntrospection(v *visit, g store.Grant, tokenID, resource string) {
-	if !s.introspected.Pick(g.ID+" "+resource, s.cfg.Now()) {
+	key := g.ID + " " + resource
+	if !s.introspected.Pick(key, s.cfg.Now()) {
 		return
 	}
 	v.subject = s.cfg.Keys.Pseudonym(g.Subject)
 	rec := s.note(v, decisionlog.EventTokenIntrospected, decisionlog.OutcomeDone)
 	ofGrant(&rec, g)
 	rec.TokenID, rec.Detail = tokenID, "asked by "+resource
-	_ = s.cfg.Batch.Add(rec)
+	if s.cfg.Batch.Add(rec) != nil {
+		s.introspected.Forget(key)
+	}
 }
 
 // aliveRequest asks whether the client of a grant lives.

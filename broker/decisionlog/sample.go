@@ -23,6 +23,14 @@ type Sample struct {
 // samplePeriod is how long one pick stands for what is like it.
 const samplePeriod = time.Minute
 
+// Forget takes back the pick of a key whose record could not be kept: the next
+// one is picked.
+func (s *Sample) Forget(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.last, key)
+}
+
 // Pick reports whether what has this key is to be recorded at now. Where more
 // keys come in a period than are told apart, the further ones are not picked.
 func (s *Sample) Pick(key string, now time.Time) bool {

@@ -37,7 +37,8 @@ func (a *api) note(r *http.Request, err error) {
 	if refused {
 		outcome = decisionlog.OutcomeRefused
 	}
-	if !a.sample.Pick(actor+" "+outcome+" "+r.URL.Path, a.cfg.Now()) {
+	key := actor + " " + outcome + " " + r.URL.Path
+	if !a.sample.Pick(key, a.cfg.Now()) {
 		return
 	}
 	event := decisionlog.EventAdminRequest
@@ -45,17 +46,19 @@ func (a *api) note(r *http.Request, err error) {
 		event = decisionlog.EventLogExported
 	}
 	rec, _, rerr := a.actRecord(r.Context(), event)
-	if rerr != nil {
-		return
-	}
-	rec.Outcome, rec.Detail = outcome, describeRequest(r)
-	if refused {
-		rec.Detail += ": " + oneLine(err.Error())
-		if reason := broker.ReasonOf(err); reason != broker.ReasonServerTrouble {
-			rec.Reason = string(reason)
+	if rerr == nil {
+		rec.Outcome, rec.Detail = outcome, describeRequest(r)
+		if refused {
+			rec.Detail += ": " + oneLine(err.Error())
+			if reason := broker.ReasonOf(err); reason != broker.ReasonServerTrouble {
+				rec.Reason = string(reason)
+			}
 		}
+		rerr = a.cfg.Later(rec)
 	}
-	_ = a.cfg.Later(rec)
+	if rerr != nil {
+		a.sample.Forget(key) // the next one like it has the record
+	}
 }
 
 // describeRequest says what was asked, on one line.

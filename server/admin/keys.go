@@ -28,10 +28,15 @@ func (a *api) rotate(ctx context.Context, q url.Values) (any, error) {
 	if err := a.recordAct(ctx, decisionlog.EventKeysRotationAsked, fmt.Sprintf("%.40q", purpose)); err != nil {
 		return nil, err
 	}
+	r, u, err := a.actRecord(ctx, decisionlog.EventKeysRotated)
+	if err != nil {
+		return nil, err
+	}
 	if err := a.cfg.Rotate(ctx, purpose); err != nil {
 		return nil, fail(http.StatusUnprocessableEntity, "%s", err)
 	}
-	if err := a.recordAct(ctx, decisionlog.EventKeysRotated, purpose); err != nil {
+	r.Detail = purpose
+	if err := a.recordDone(ctx, u, r); err != nil {
 		return nil, fmt.Errorf("the %s key is rotated, but the record keys.rotated could not be written: %w", purpose, err)
 	}
 	return rotated{purpose}, nil

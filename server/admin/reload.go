@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -40,6 +41,17 @@ func (a *api) recordAct(ctx context.Context, event, detail string) error {
 	r.Detail = detail
 	u.Append(r)
 	return a.cfg.Store.Commit(ctx, u)
+}
+
+// recordDone commits on u the record of what took effect already. Where that
+// fails the record is held for the batch: the act is not to be without it.
+func (a *api) recordDone(ctx context.Context, u store.Unit, r decisionlog.Record) error {
+	u.Append(r)
+	err := a.cfg.Store.Commit(ctx, u)
+	if err != nil && a.cfg.Later != nil {
+		err = errors.Join(err, a.cfg.Later(r))
+	}
+	return err
 }
 
 // actRecord starts the record of what an operator does, and a unit for it.

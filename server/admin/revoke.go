@@ -30,34 +30,27 @@ func (a *api) revokeClients(ctx context.Context, q url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	r, u, err := a.actRecord(ctx, decisionlog.EventClientsRevoked)
+	if err != nil {
+		return nil, err
+	}
 	out, err := a.end(ctx, l.selects(f), func(u store.Unit, rows []broker.Client) error {
 		return a.cfg.Broker.Revoke(ctx, u, Actor(ctx), why, rows)
 	})
-	if rerr := a.recordRevoked(ctx, f, why, out); err == nil {
-		err = rerr
+	if out.Clients > 0 {
+		r.Reason, r.Count = string(broker.ReasonClientRevoked), out.Clients
+		r.Detail = fmt.Sprintf("%s: %d clients, %d grants", f, out.Clients, out.Grants)
+		if why != "" {
+			r.Detail += ": " + why
+		}
+		if rerr := a.recordDone(ctx, u, r); err == nil {
+			err = rerr
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%d clients were revoked, and then no more could be written. Remedy: ask once more: %w", out.Clients, err)
 	}
 	return out, nil
-}
-
-// recordRevoked records how many clients were revoked at once, if any.
-func (a *api) recordRevoked(ctx context.Context, f ClientFilter, why string, n Reach) error {
-	if n.Clients == 0 {
-		return nil
-	}
-	r, u, err := a.actRecord(ctx, decisionlog.EventClientsRevoked)
-	if err != nil {
-		return err
-	}
-	r.Reason, r.Count = string(broker.ReasonClientRevoked), n.Clients
-	r.Detail = fmt.Sprintf("%s: %d clients, %d grants", f, n.Clients, n.Grants)
-	if why != "" {
-		r.Detail += ": " + why
-	}
-	u.Append(r)
-	return a.cfg.Store.Commit(ctx, u)
 }
 
 // String names what the filter selects, for people.

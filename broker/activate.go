@@ -62,12 +62,21 @@ func (b *Broker) Activate(ctx context.Context, p Policy, source, actor string, u
 			DecisionID: NewID(), Timestamp: next.At, Event: next.event(before, known), Outcome: decisionlog.OutcomeDone, Path: Contract,
 			Revision: p.Revision(), FactsSHA256: facts, Engine: p.Engine(), Epoch: epoch + 1, Detail: source, Actor: actor,
 		})
-		if err := commit(ctx); err != nil {
+		if err := commit(ctx); err != nil && !tookEffect(ctx, u, next, epoch+1) {
 			return fmt.Errorf("activate revision %s: %w", p.Revision(), err)
 		}
 	}
 	b.policy = &inForce{p, facts}
 	return nil
+}
+
+// tookEffect asks the store what became of an activation whose commit failed: a
+// store that can be lost in the middle of a commit may have made it. Then it
+// decides, or decisions would be made by one revision under the epoch of
+// another.
+func tookEffect(ctx context.Context, u Unit, a Activation, epoch uint64) bool {
+	now, known, err := u.Activation(ctx, epoch)
+	return err == nil && known && now.Epoch == epoch && a.same(now) && a.At.Equal(now.At)
 }
 
 // Revision returns the active policy revision, empty before the first

@@ -44,7 +44,7 @@ func operators(t *testing.T, s *servertest.Server) *admin.Client {
 	l, err := admin.Listen(socket)
 	check(t, err)
 	h, err := admin.New(admin.Config{
-		Store: s.Store, Flush: s.Batch.Flush, Now: s.Clock.Now, Later: s.Batch.Add, Broker: s.Broker, Pseudonym: s.Keys.Pseudonym,
+		Store: s.Kept, Flush: s.Batch.Flush, Now: s.Clock.Now, Later: s.Batch.Add, Broker: s.Broker, Pseudonym: s.Keys.Pseudonym,
 		Reload: func(context.Context) error { return nil }, Rotate: func(_ context.Context, purpose string) error { return s.Keys.Rotate(purpose) },
 	})
 	check(t, err)

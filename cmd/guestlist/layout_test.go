@@ -96,7 +96,7 @@ var fences = []fence{
 	{module: "github.com/ory/fosite", packages: []string{"server/grants"}},
 	{module: "github.com/go-jose/go-jose/v3", packages: []string{"server/grants"}},
 	{module: "github.com/go-jose/go-jose/v4", packages: []string{"server/keys", "examples/mcp-server"}, tests: true},
-	{module: "go.etcd.io/bbolt", packages: []string{"store/bolt"}},
+	{module: "go.etcd.io/bbolt", packages: []string{"store/bolt"}, tests: true},
 	{module: "go.opentelemetry.io/proto/otlp", packages: []string{"broker/export", "server/tracing"}, tests: true},
 	{module: "google.golang.org/protobuf", packages: []string{"broker/export", "server/tracing"}, tests: true},
 	{module: "github.com/prometheus/client_golang", packages: []string{"server/metrics"}},

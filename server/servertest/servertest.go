@@ -69,7 +69,8 @@ type Options struct {
 // Server is a running Guestlist.
 type Server struct {
 	Issuer  string
-	Store   *bolt.Store
+	Store   *bolt.Store // for the test to look at
+	Kept    store.Store // what the server uses: Store, or what Options.Wrap put before it
 	Broker  *broker.Broker
 	Batch   *decisionlog.Batch
 	Keys    *keys.Keys
@@ -168,11 +169,11 @@ func (s *Server) assemble(o Options) {
 	check(t, err)
 	s.Store, err = bolt.Open(bolt.Config{Path: filepath.Join(s.Dir, "guestlist.db"), Committed: o.Observe.Commits})
 	check(t, err)
-	var kept store.Store = s.Store
+	s.Kept = s.Store
 	if o.Wrap != nil {
-		kept = o.Wrap(kept)
+		s.Kept = o.Wrap(s.Kept)
 	}
-	s.Batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{Single: broker.Single, Commit: store.Log{Store: kept}.Append, MaxDelay: time.Hour})
+	s.Batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{Single: broker.Single, Commit: store.Log{Store: s.Kept}.Append, MaxDelay: time.Hour})
 	check(t, err)
 	if o.Fetch == nil {
 		o.Fetch = door
@@ -195,7 +196,7 @@ func (s *Server) assemble(o Options) {
 		log = zerolog.New(o.Log)
 	}
 	s.Handler, err = server.New(server.Config{
-		Issuer: s.Issuer, Store: kept, Broker: s.Broker, Grants: engine, Keys: s.Keys, Pages: look, People: people,
+		Issuer: s.Issuer, Store: s.Kept, Broker: s.Broker, Grants: engine, Keys: s.Keys, Pages: look, People: people,
 		Batch: s.Batch, Resources: o.Resources, Secrets: o.secrets(), Hidden: o.Hidden, Insecure: true, Observe: o.Observe.Server, Log: log, Now: s.Clock.Now,
 	})
 	check(t, err)
@@ -253,8 +254,8 @@ func (s *Server) SetFacts(values map[string]any) error {
 
 // enact activates a set.
 func (s *Server) enact(set *policies.Set) error {
-	u := s.Store.Begin()
-	if err := s.Broker.Activate(s.t.Context(), set, "test", "", u, func(ctx context.Context) error { return s.Store.Commit(ctx, u) }); err != nil {
+	u := s.Kept.Begin()
+	if err := s.Broker.Activate(s.t.Context(), set, "test", "", u, func(ctx context.Context) error { return s.Kept.Commit(ctx, u) }); err != nil {
 		return err
 	}
 	s.set = set

@@ -19,29 +19,35 @@ type compiled struct {
 	compiler *ast.Compiler
 }
 
-// compile checks the modules of a unit against the allowed built-ins and the
-// closed input schema. Tests are compiled apart, with the modules they test.
-func (u *unit) compile(out *report) *compiled {
+// compile checks modules of a unit against the allowed built-ins and a closed
+// input schema.
+func (u *unit) compile(modules map[string]*ast.Module, schema map[string]any, out *report) *compiled {
 	schemas := ast.NewSchemaSet()
-	schemas.Put(ast.SchemaRootRef, inputSchema(u.facts))
+	schemas.Put(ast.SchemaRootRef, schema)
 	c := newCompiler().WithSchemas(schemas).WithPathConflictsCheck(func(path []string) (bool, error) {
 		return exists(u.base, path), nil
 	})
-	c.Compile(u.modules)
+	c.Compile(modules)
 	if c.Failed() {
 		reportAST(c.Errors, u.source.label+".", out)
 		return nil
 	}
-	if len(u.tests) > 0 {
-		all := maps.Clone(u.modules)
-		maps.Copy(all, u.tests)
-		t := newCompiler()
-		t.Compile(all)
-		if t.Failed() {
-			reportAST(t.Errors, u.source.label+".", out)
-		}
-	}
 	return &compiled{unit: u, compiler: c}
+}
+
+// compileTests checks the tests together with the modules they test, without a
+// schema: a test gives any input.
+func (u *unit) compileTests(out *report) {
+	if len(u.tests) == 0 {
+		return
+	}
+	all := maps.Clone(u.modules)
+	maps.Copy(all, u.tests)
+	t := newCompiler()
+	t.Compile(all)
+	if t.Failed() {
+		reportAST(t.Errors, u.source.label+".", out)
+	}
 }
 
 func newCompiler() *ast.Compiler {

@@ -16,6 +16,7 @@ const (
 	kindGuardrails             // admission.guardrails
 	kindDefaults               // admission.defaults
 	kindAnyone                 // admission.anyone
+	kindMask                   // admission.mask
 )
 
 // shape is how a rule of the contract is written.
@@ -23,7 +24,8 @@ type shape int
 
 const (
 	shapeValue shape = iota // one complete value
-	shapeSet                // contains
+	shapeSet                // contains denials
+	shapeMask               // contains what masking does
 )
 
 // ruleSpec says what a rule of the contract may be and read.
@@ -75,6 +77,8 @@ func (k kind) specs() map[string]ruleSpec {
 		out["waivers"] = ruleSpec{about: "Denials of policies that do not count for one exact URL until a day: {client_id, policy, code, owner, expires, ticket?}.", constant: true}
 	case kindDefaults:
 		out["settings"] = ruleSpec{about: "What holds where a policy is silent.", constant: true}
+	case kindMask:
+		out[maskRule] = ruleSpec{about: `What is left out of a decision record before it is kept: JSON pointers into its body, or {op: "remove" or "upsert", path, value}.`, shape: shapeMask}
 	default:
 		return nil
 	}

@@ -164,7 +164,7 @@ func (d *decision) applies(ctx context.Context, m *match) bool {
 	if t != nil {
 		b, isBool := t.Value.(ast.Boolean)
 		if !isBool {
-			d.broke(m, &evalError{r.at(r.line), errors.New("applies is neither true nor false")})
+			d.broke(m, &evalError{at: r.at(r.line), err: errors.New("applies is neither true nor false")})
 			return true
 		}
 		if bool(b) {

@@ -132,21 +132,21 @@ func (r *rule) decodeDenials(t *ast.Term, policy string) ([]decisionlog.Denial, 
 	}
 	set, ok := t.Value.(ast.Set)
 	if !ok {
-		return nil, &evalError{r.at(r.line), fmt.Errorf("rule %s is a %s, not a set", r.name, ast.ValueName(t.Value))}
+		return nil, &evalError{at: r.at(r.line), err: fmt.Errorf("rule %s is a %s, not a set", r.name, ast.ValueName(t.Value))}
 	}
 	if set.Len() > maxDenials {
-		return nil, &evalError{r.at(r.line), fmt.Errorf("rule %s has %d elements, at most %d are read", r.name, set.Len(), maxDenials)}
+		return nil, &evalError{at: r.at(r.line), err: fmt.Errorf("rule %s has %d elements, at most %d are read", r.name, set.Len(), maxDenials)}
 	}
 	v, err := fromTerm(t)
 	if err != nil {
-		return nil, &evalError{r.at(r.line), err}
+		return nil, &evalError{at: r.at(r.line), err: err}
 	}
 	list, _ := v.([]any)
 	out := make([]decisionlog.Denial, 0, len(list))
 	for _, e := range list {
 		d, err := decodeDenial(e)
 		if err != nil {
-			return nil, &evalError{r.at(r.line), fmt.Errorf("rule %s: %w", r.name, err)}
+			return nil, &evalError{at: r.at(r.line), err: fmt.Errorf("rule %s: %w", r.name, err)}
 		}
 		line := r.lines[d.Code]
 		if line == 0 {

@@ -44,6 +44,8 @@ var findingDocs = map[string]string{
 	"input_dynamic":           "input is read by a variable.",
 	"input_unknown":           "A member of the input that is not in the schema.",
 	"list_invalid":            "A list is no object of hosts.",
+	"mask_invalid":            "An element of mask cannot be read, or there is none.",
+	"mask_path":               "A path of mask leads nowhere, or outside the body of a record.",
 	"maxima_invalid":          "The server maxima cannot be read.",
 	"metadata":                "METADATA of a policy cannot be read.",
 	"metadata_missing":        "A policy has no title or no owner.",

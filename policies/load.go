@@ -145,15 +145,17 @@ func refuseGuardrails(u *unit, out *report) {
 func (s *Set) addUnit(ctx context.Context, u *unit, out *report) {
 	for _, p := range u.packages {
 		p.checkDenials(out)
-		p.checkNever(u.facts, out)
+		p.checkMask(u.facts, out)
+		p.checkNever(p.totalSchema(u.facts), out)
 	}
 	if out.failed() {
 		return
 	}
-	c := u.compile(out)
+	c := u.compile(u.admission(), inputSchema(u.facts), out)
 	if c == nil {
 		return
 	}
+	u.compileTests(out)
 	c.checkRefs(out)
 	if out.failed() {
 		return
@@ -173,6 +175,8 @@ func (s *Set) addUnit(ctx context.Context, u *unit, out *report) {
 			s.guardrails = rt.buildPolicy(ctx, p, d, out)
 		case kindDefaults:
 			s.defaults = rt.buildPolicy(ctx, p, d, out).settings
+		case kindMask:
+			s.mask = u.buildMask(ctx, p, out)
 		}
 	}
 }

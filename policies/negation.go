@@ -89,6 +89,8 @@ func (p *pkg) mayBeAbsent(ref ast.Ref) bool {
 		return len(path) < len(ref)-1
 	case !ref.HasPrefix(ast.InputRootRef) || len(path) == 0:
 		return false
+	case p.kind == kindMask:
+		return len(ref) > 2 || path[0] == "input" || path[0] == "result" // of a record without that, or of another phase
 	case path[0] == "row" && p.rules["client_ids_from"] != nil:
 		return len(ref) > 3
 	}

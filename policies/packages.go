@@ -124,7 +124,7 @@ func (u *unit) addPackage(file string, m *ast.Module, out *report) {
 	}
 	p.name = strings.Join(p.path, ".")
 	if p.path[0] == "admission" && !p.classify(u.own) {
-		code, remedy := "package_unknown", "policies are packages admission.policies.<name>; beside them stand admission.guardrails, admission.defaults and admission.anyone"
+		code, remedy := "package_unknown", "policies are packages admission.policies.<name>; beside them stand admission.guardrails, admission.defaults, admission.anyone and admission.mask"
 		if u.own {
 			code, remedy = "package_not_guardrails", "the guardrails root holds admission.guardrails, its data and its libraries"
 		}
@@ -151,6 +151,8 @@ func (p *pkg) classify(own bool) bool {
 		p.kind = kindDefaults
 	case len(p.path) == 2 && p.path[1] == "anyone":
 		p.kind, p.name = kindAnyone, "anyone"
+	case len(p.path) == 2 && p.path[1] == "mask":
+		p.kind = kindMask
 	case len(p.path) == 3 && p.path[1] == "policies" && policyName.MatchString(p.path[2]) &&
 		!slices.Contains([]string{"anyone", "defaults", "guardrails"}, p.path[2]):
 		p.kind, p.name = kindPolicy, p.path[2]
@@ -209,6 +211,8 @@ func wrongShape(r *ast.Rule, spec ruleSpec) (why, remedy string) {
 		return "has a head of several parts", "give the whole value in one rule"
 	case spec.shape == shapeSet && r.Head.RuleKind() != ast.MultiValue && !r.Default:
 		return "is not a set", `write: ` + r.Head.Name.String() + ` contains {"code": "…", "message": "…"} if { … }`
+	case spec.shape == shapeMask && r.Head.RuleKind() != ast.MultiValue:
+		return "is not a set", `write: mask contains "/input/request/source/user_agent"`
 	case spec.shape == shapeValue && r.Head.RuleKind() == ast.MultiValue && !slices.Contains([]string{"client_ids", "registrations", "waivers"}, r.Head.Name.String()):
 		return "is a set", "give one value with :="
 	}

@@ -20,6 +20,7 @@ func Reference() string {
 	referSettings(&b)
 	referRules(&b)
 	referInput(&b)
+	referRecord(&b)
 	b.WriteString("\n## Findings\n\n| code | meaning |\n|---|---|\n")
 	for _, code := range slices.Sorted(maps.Keys(findingDocs)) {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", code, findingDocs[code])
@@ -114,7 +115,7 @@ func referRules(b *strings.Builder) {
 	for _, k := range []struct {
 		kind kind
 		name string
-	}{{kindPolicy, "admission.policies.NAME"}, {kindAnyone, "admission.anyone"}, {kindGuardrails, "admission.guardrails"}, {kindDefaults, "admission.defaults"}} {
+	}{{kindPolicy, "admission.policies.NAME"}, {kindAnyone, "admission.anyone"}, {kindGuardrails, "admission.guardrails"}, {kindDefaults, "admission.defaults"}, {kindMask, "admission.mask"}} {
 		fmt.Fprintf(b, "\n### `%s`\n\n| rule | reads | meaning |\n|---|---|---|\n", k.name)
 		specs := k.kind.specs()
 		for _, name := range names(specs) {
@@ -125,8 +126,11 @@ func referRules(b *strings.Builder) {
 
 // knows says what a rule may read.
 func (s ruleSpec) knows() string {
-	if s.constant {
+	switch {
+	case s.constant:
 		return "no input"
+	case s.shape == shapeMask:
+		return "a decision record"
 	}
 	out := "up to phase " + string(s.phase)
 	if len(s.except) > 0 {
@@ -158,5 +162,21 @@ func referInput(b *strings.Builder) {
 	slices.SortStableFunc(all, func(a, b string) int { return memberRank(a) - memberRank(b) })
 	for _, name := range all {
 		walk(top[name].(map[string]any), name, phases[memberRank(name)])
+	}
+}
+
+// referRecord lists what admission.mask reads.
+func referRecord(b *strings.Builder) {
+	b.WriteString("\n## Input of admission.mask\n\nA decision record, asked once for each before it is written. Every member is there, empty where the record has none, but for `input` and `result`. Below " +
+		"`input` stands what the policies were given, as the table above has it, and below `result` what they answered. Only what is part of the body can be masked.\n\n| member | type | meaning |\n|---|---|---|\n")
+	for _, m := range recordMembers {
+		typ := m.typ
+		switch {
+		case m.text != nil:
+			typ = "string"
+		case typ == "":
+			typ = "object, or absent"
+		}
+		fmt.Fprintf(b, "| `input.%s` | %s | %s |\n", m.name, typ, m.about)
 	}
 }

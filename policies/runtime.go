@@ -100,8 +100,9 @@ func (r *rule) passing() bool {
 
 // evalError is a failed evaluation with its place.
 type evalError struct {
-	at  string
-	err error
+	at   string
+	err  error
+	kind string // what went wrong, without a word of what it went wrong with; empty: the engine gave no code
 }
 
 func (e *evalError) Error() string { return e.at + ": " + e.err.Error() }
@@ -111,7 +112,7 @@ func (e *evalError) Unwrap() error { return e.err }
 func (r *rule) eval(ctx context.Context, input *ast.Term, b *budget, watch ...topdown.QueryTracer) (*ast.Term, error) {
 	txn, err := r.rt.store.NewTransaction(ctx)
 	if err != nil {
-		return nil, &evalError{r.at(r.line), err}
+		return nil, &evalError{at: r.at(r.line), err: err}
 	}
 	defer r.rt.store.Abort(ctx, txn)
 	q := topdown.NewQuery(r.body).WithCompiler(r.rt.compiler).WithStore(r.rt.store).WithTransaction(txn).
@@ -144,12 +145,12 @@ func (r *rule) explain(err error) error {
 		at = fmt.Sprintf("%s:%d", e.Location.File, e.Location.Row)
 	}
 	if topdown.IsCancel(err) || errors.Is(err, context.DeadlineExceeded) {
-		return &evalError{at, errors.New("rule " + r.name + " did not finish within its share of the deadline")}
+		return &evalError{at, errors.New("rule " + r.name + " did not finish within its share of the deadline"), "the evaluation did not finish in its time"}
 	}
 	if errors.As(err, &e) {
-		return &evalError{at, errors.New(e.Code + ": " + clip(strings.ReplaceAll(e.Message, "\n", " "), 500))}
+		return &evalError{at, errors.New(e.Code + ": " + clip(strings.ReplaceAll(e.Message, "\n", " "), 500)), e.Code}
 	}
-	return &evalError{at, err}
+	return &evalError{at: at, err: err}
 }
 
 // loadTime bounds the evaluation of one constant rule at load.

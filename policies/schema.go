@@ -14,12 +14,12 @@ import (
 const draft = "http://json-schema.org/draft-07/schema#"
 
 // SchemaNames are the schemas that Schema has.
-func SchemaNames() []string { return []string{"input", "settings", "list", "facts"} }
+func SchemaNames() []string { return []string{"input", "settings", "list", "facts", maskRule} }
 
 // Schema returns a JSON Schema (draft 7) of what policies are made of: input as
 // it is in a phase, or in all of them for an empty one; settings as a policy
 // writes them; a list, which is the data.json that client_ids_from names; the
-// FactsFile. The tables that loading and deciding run on say what is in them.
+// FactsFile; mask, which is a decision record as admission.mask reads it. The tables that loading and deciding run on say what is in them.
 // A schema says less than Load does where JSON Schema cannot say it.
 func Schema(name string, phase broker.Phase) (map[string]any, error) {
 	var out map[string]any
@@ -36,6 +36,8 @@ func Schema(name string, phase broker.Phase) (map[string]any, error) {
 		out = listSchema()
 	case "facts":
 		out = factsFileSchema()
+	case maskRule:
+		out = publishedRecord()
 	default:
 		return nil, fmt.Errorf("no schema %.40q; there are %s", name, strings.Join(SchemaNames(), ", "))
 	}

@@ -15,6 +15,7 @@ type Set struct {
 	policies   []*policy // by name
 	anyone     *policy   // nil without admission.anyone
 	guardrails *policy   // nil without admission.guardrails
+	mask       *mask     // nil without admission.mask
 	defaults   partial
 	maxima     partial
 	index      *index

@@ -144,7 +144,7 @@ func (d *decision) settings(ctx context.Context, m *match) (partial, bool) {
 		return nil, false
 	}
 	if t == nil {
-		d.broke(m, &evalError{r.at(r.line), errors.New(r.name + " is undefined for this request; give it a default")})
+		d.broke(m, &evalError{at: r.at(r.line), err: errors.New(r.name + " is undefined for this request; give it a default")})
 		return nil, false
 	}
 	v, err := fromTerm(t)
@@ -153,7 +153,7 @@ func (d *decision) settings(ctx context.Context, m *match) (partial, bool) {
 		p, err = m.decode(v)
 	}
 	if err != nil {
-		d.broke(m, &evalError{r.at(r.line), err})
+		d.broke(m, &evalError{at: r.at(r.line), err: err})
 		return nil, false
 	}
 	return p, true

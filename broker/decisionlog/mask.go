@@ -105,6 +105,14 @@ func (r Record) Mask(edits []Edit) (Record, error) {
 	return r, nil
 }
 
+// Altered reports whether masking took anything of a member of the body, so
+// that it is not what it was.
+func (r Record) Altered(member string) bool {
+	return slices.ContainsFunc(slices.Concat(r.Erased, r.Masked), func(path string) bool {
+		return path == "/"+member || strings.HasPrefix(path, "/"+member+"/")
+	})
+}
+
 // Withhold returns r without its body, for a record that cannot be masked. why
 // is kept in the header and so must not say anything of the record.
 func (r Record) Withhold(why string) Record {

@@ -12,9 +12,11 @@ import (
 	"guestlist/broker/decisionlog"
 )
 
-// ErrNoInput says that a record has no input, so that its question cannot be
-// put again: no policy was asked, or the body was erased or masked.
-var ErrNoInput = errors.New("the record has no input")
+// Why the question of a record cannot be put again.
+var (
+	ErrNoInput = errors.New("the record has no input")                          // no policy was asked, or the body was erased
+	ErrMasked  = errors.New("the input of the record is not what policies had") // masking took something of it
+)
 
 // Recorded is a decision of the log with what it takes to make it again: what
 // the policies of a revision are, the rest is in the record itself.
@@ -32,8 +34,8 @@ type Answer struct {
 }
 
 // Again puts the question of the record's last phase to p, under the facts of
-// then. The errors are ErrNoInput and what says that the recorded input cannot
-// be read.
+// then. The errors are ErrNoInput, ErrMasked and what says that the recorded
+// input cannot be read.
 func (r Recorded) Again(ctx context.Context, p broker.Policy) (Answer, error) {
 	q, err := r.query()
 	if err != nil {
@@ -47,6 +49,9 @@ func (r Recorded) Again(ctx context.Context, p broker.Policy) (Answer, error) {
 
 // query is the question.
 func (r Recorded) query() (broker.Query, error) {
+	if r.Record.Altered("input") {
+		return broker.Query{}, ErrMasked
+	}
 	if len(r.Record.Input) == 0 || len(r.Record.Phases) == 0 {
 		return broker.Query{}, ErrNoInput
 	}

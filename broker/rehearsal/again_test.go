@@ -65,6 +65,11 @@ func TestAgain(t *testing.T) {
 		{name: "more granted", answer: func(d *broker.Decision) { d.Effective.Scopes = []string{"s"} }, want: []string{"effective"}},
 		{name: "something cut", answer: func(d *broker.Decision) { d.Cut = []decisionlog.Cut{{Member: "scope"}} }, want: []string{"cut"}},
 		{name: "erased", record: func(r *decisionlog.Record) { r.Input = nil }, err: rehearsal.ErrNoInput},
+		{name: "something of the input removed", record: func(r *decisionlog.Record) { r.Erased = []string{"/detail", "/input/user/sub"} }, err: rehearsal.ErrMasked},
+		{name: "the input replaced", record: func(r *decisionlog.Record) { r.Masked = []string{"/input"} }, err: rehearsal.ErrMasked},
+		{name: "something else removed", record: func(r *decisionlog.Record) {
+			r.Erased, r.Masked = []string{"/detail", "/result/policy"}, []string{"/source"}
+		}},
 		{name: "no policy was asked", record: func(r *decisionlog.Record) { r.Phases = nil }, err: rehearsal.ErrNoInput},
 	} {
 		r, p := record, &answering{d: same}

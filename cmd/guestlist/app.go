@@ -20,6 +20,7 @@ import (
 	"guestlist/broker/decisionlog"
 	"guestlist/broker/export"
 	"guestlist/broker/fetch"
+	"guestlist/policies"
 	"guestlist/server"
 	"guestlist/server/admin"
 	"guestlist/server/grants"
@@ -80,11 +81,13 @@ type app struct {
 	loading sync.Mutex       // one reload at a time, so that the newest wins
 	tree    string           // of the policies as last read; guarded by loading
 	active  atomic.Pointer[inForce]
-	refused atomic.Pointer[refusedLoad] // nil: the last load was not refused
+	refused atomic.Pointer[refusedLoad]  // nil: the last load was not refused
+	masking atomic.Pointer[policies.Set] // says what of a record is not kept
 	facts   atomic.Pointer[factsInForce]
 
-	factsProblem atomic.Pointer[string] // why the facts file is not in force
-	exporters    []*export.Exporter     // running once export was called
+	factsProblem atomic.Pointer[string]   // why the facts file is not in force
+	unmasked     atomic.Pointer[unmasked] // nil: every record could be masked
+	exporters    []*export.Exporter       // running once export was called
 	retainer     *retainer
 }
 
@@ -121,7 +124,7 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	if err := errors.Join(a.measure(), a.trace()); err != nil {
 		return nil, err
 	}
-	if a.store, err = bolt.Open(bolt.Config{Path: p.storePath, Compacted: a.compacted, Committed: a.committed, Summarised: a.summarised}); err != nil {
+	if a.store, err = bolt.Open(bolt.Config{Path: p.storePath, Compacted: a.compacted, Committed: a.committed, Summarised: a.summarised, Mask: a.mask}); err != nil {
 		return nil, err
 	}
 	if err := a.assemble(k, people, door); err != nil {
@@ -220,6 +223,9 @@ func (a *app) status(ctx context.Context) any {
 	}
 	if err := a.batch.Failure(); err != nil {
 		out["log_problem"] = err.Error()
+	}
+	if err := a.maskTrouble(); err != nil {
+		out["mask_problem"] = err.Error()
 	}
 	a.exportStatus(ctx, out)
 	a.retainer.status(out)

@@ -132,9 +132,13 @@ func (a *app) activate(ctx context.Context, set *policies.Set, values map[string
 	if a.plan.facts != "" && set.Revision() == a.broker.Revision() {
 		source = a.plan.facts + changes(active.set.Facts(), set.Facts())
 	}
+	a.masking.CompareAndSwap(nil, set) // the first revision masks its own activation
 	u := a.store.Begin()
 	if err := a.broker.Activate(ctx, set, source, by, u, func(ctx context.Context) error { return a.store.Commit(ctx, u) }); err != nil {
 		return err
+	}
+	if a.masking.Swap(set).Revision() != set.Revision() {
+		a.unmasked.Store(nil)
 	}
 	in := &factsInForce{values: values, sha256: sum, since: time.Now()}
 	if before != nil && before.sha256 == sum {

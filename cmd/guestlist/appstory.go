@@ -52,7 +52,8 @@ func (a *app) story(ctx context.Context, records []decisionlog.Record, material 
 func (t *storyteller) tell(ctx context.Context) error {
 	t.out = &story{DecisionID: t.record.DecisionID, At: t.record.Timestamp}
 	if len(t.record.Input) > 0 {
-		if err := json.Unmarshal(t.record.Input, &t.input); err != nil {
+		// A masked one may have any form; what can be read of it is told.
+		if err := json.Unmarshal(t.record.Input, &t.input); err != nil && !t.record.Altered("input") {
 			return err
 		}
 	}
@@ -182,7 +183,10 @@ func (t *storyteller) again(ctx context.Context, asked rehearsal.Recorded, set *
 	a, err := asked.Again(ctx, set)
 	if err != nil {
 		out.Answer, out.Why = answerNone, err.Error()
-		if errors.Is(err, rehearsal.ErrNoInput) {
+		switch {
+		case errors.Is(err, rehearsal.ErrMasked):
+			out.Why = "erased or masked: " + strings.Join(slices.Concat(t.record.Erased, t.record.Masked), ", ")
+		case errors.Is(err, rehearsal.ErrNoInput):
 			out.Why = "erased or masked: the record has no input any more"
 		}
 		return out

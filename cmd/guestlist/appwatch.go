@@ -67,6 +67,9 @@ func (a *app) policiesTrouble() (error, admin.ComponentState) {
 	if p := a.refused.Load(); p != nil {
 		return fmt.Errorf("the last good revision decides: %s", p.text), admin.ComponentDegraded
 	}
+	if err := a.maskTrouble(); err != nil {
+		return err, admin.ComponentDegraded
+	}
 	return nil, admin.ComponentUp
 }
 

@@ -143,6 +143,9 @@ func (p *page) record(r logged) {
 		p.field(1, "reason", reasonLine(r.Reason))
 	}
 	p.field(1, "detail", r.Detail)
+	p.field(1, "erased", strings.Join(r.Erased, " "))
+	p.field(1, "masked", strings.Join(r.Masked, " "))
+	p.field(1, "not masked", r.MaskError)
 	if r.Count != 0 {
 		p.field(1, "stands for", fmt.Sprintf("%d like refusals, the last with request id %s", r.Count, r.LastRequestID))
 	}

@@ -24,9 +24,10 @@ func policySchemaCommand() *cobra.Command {
 		Use:   "schema [NAME]",
 		Short: "Print the JSON Schemas of what policies are made of, for editors",
 		Long: "Print a JSON Schema: input, which policies read; settings, which they give; list, the data.json\n" +
-			"of a list; facts, the form of facts.schema.json; scenes, the form of scenes.json. Without a name,\n" +
-			"list them, or write all into --dir as NAME.schema.json. guestlist init puts them where editors\n" +
-			"look; opa check --schema takes the one of input.\n\n" +
+			"of a list; facts, the form of facts.schema.json; scenes, the form of scenes.json; mask, a decision\n" +
+			"record as admission.mask reads it. Without a name, list them, or write all into --dir as\n" +
+			"NAME.schema.json. guestlist init puts them where editors look; opa check --schema takes the one\n" +
+			"of input.\n\n" +
 			"Exit code 0: done; 1: not done.",
 		Example: "  guestlist policy schema input --phase url\n  guestlist policy schema --dir guests/.guestlist",
 		Args:    optionalArg,

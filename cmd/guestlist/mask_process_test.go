@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// maskPolicy hides where people are.
+const maskPolicy = `# METADATA
+# title: Where people are
+# authors: [Privacy <privacy@corp.example>]
+package admission.mask
+
+mask contains "/source"
+
+mask contains "/input/request/source/user_agent"
+
+mask contains {"op": "upsert", "path": "/input/request/source/ip", "value": "0.0.0.0"}
+`
+
+// reaches waits until status says something of a name.
+func (s *site) reaches(name, want string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.status(name), want); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("status %s = %q, want %q", name, s.status(name), want)
+		}
+	}
+}
+
+// TestMaskedLog: with admission.mask no record of any origin holds what it
+// names, and none says that its question can be put again. A mask that cannot
+// be evaluated takes the whole body, and status says so.
+func TestMaskedLog(t *testing.T) {
+	s := newSite(t)
+	s.write("policies/mask.rego", maskPolicy)
+	s.serve()
+	s.token(s.alice())
+	s.refused(strings.Replace(s.authorizeLink(), url.QueryEscape(processClient), url.QueryEscape("https://elsewhere.example/client"), 1))
+	s.mustClient("", "block", "--url", processClient, "--reason", "a test", "--yes")
+	records := s.audit()
+	events := map[string]bool{}
+	for _, r := range records {
+		events[r["event"].(string)] = true
+		whole, err := json.Marshal(r)
+		if err != nil || r["source"] != nil || strings.Contains(string(whole), "Go-http-client") || strings.Contains(string(whole), `"ip":"127.0.0.1"`) {
+			t.Errorf("a record holds what is masked (%v): %s", err, whole)
+		}
+		asked := r["input"] != nil
+		if erased, _ := r["erased"].([]any); asked != slices.Contains(erased, any("/input/request/source/user_agent")) {
+			t.Errorf("%s: erased %v, with an input %v", r["event"], erased, asked)
+		}
+	}
+	for _, want := range []string{"admission.decided", "person.signed_in", "consent.granted", "token.issued", "client.blocked", "policy.activated"} {
+		if !events[want] {
+			t.Errorf("no record %s among %v", want, events)
+		}
+	}
+	first := s.audit("--event", "admission.decided", "--outcome", "admitted")[0]["decision_id"].(string)
+	s.why([]string{first}, "decided again    not replayable: erased or masked: /input/request/source/user_agent, /source, /input/request/source/ip\n",
+		"today            not replayable: erased or masked: ", "\n  erased         /input/request/source/user_agent /source\n", "\n  masked         /input/request/source/ip\n")
+
+	before := s.status("revision")
+	s.write("policies/mask.rego", strings.Replace(maskPolicy, `mask contains "/source"`, `mask contains concat("", ["/", input.event])`, 1))
+	for deadline := time.Now().Add(20 * time.Second); s.status("revision") == before; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the changed mask is not in force: %s", s.status("policy_problem"))
+		}
+	}
+	s.mustClient("", "unblock", "--url", processClient)
+	s.reaches("mask_problem", "could not be masked and have no body: mask.rego:6: a path does not lead into the body of the record")
+	for _, r := range s.audit("--event", "client.unblocked") {
+		if r["mask_error"] != "mask.rego:6: a path does not lead into the body of the record" || len(r["erased"].([]any)) != 4 || r["detail"] != nil {
+			t.Errorf("a record that could not be masked = %v, want its header alone", r)
+		}
+	}
+	s.write("policies/mask.rego", maskPolicy)
+	for deadline := time.Now().Add(20 * time.Second); s.status("mask_problem") != ""; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("status still speaks of records that could not be masked")
+		}
+	}
+}

@@ -277,6 +277,7 @@ type RecordQuery struct {
 	Until      time.Time `json:"until,omitzero"`        // before
 	After      uint64    `json:"-"`                     // sequence numbers behind this one
 	Before     uint64    `json:"-"`                     // sequence numbers before this one; zero: no bound
+	Summaries  bool      `json:"-"`                     // only records that stand for several refusals
 	Newest     bool      `json:"-"`                     // newest first; else oldest first
 	Limit      int       `json:"-"`                     // at most this many; zero means 1000
 }

@@ -21,7 +21,8 @@ const (
 	MemberEvent
 	MemberOutcome
 	MemberGrant
-	MemberLabel // one of the policy's tags
+	MemberLabel   // one of the policy's tags
+	MemberSummary // whether it stands for several refusals
 )
 
 // Term is one value that a record can be found by.
@@ -29,6 +30,9 @@ type Term struct {
 	Member Member // which of its members
 	Value  string // what it has there, not empty
 }
+
+// summaryTerm is the value of each record that stands for several refusals.
+const summaryTerm = "refusals"
 
 // TermsOf returns what r can be found by, each once, beside its time and the
 // ids of its request and its decision. All of it is in the header of a record.
@@ -49,6 +53,9 @@ func TermsOf(r decisionlog.Record) []Term {
 	add(MemberEvent, r.Event)
 	add(MemberOutcome, r.Outcome)
 	add(MemberGrant, r.GrantID)
+	if r.LastRequestID != "" {
+		add(MemberSummary, summaryTerm)
+	}
 	for _, p := range r.Policy {
 		add(MemberPolicy, p)
 	}
@@ -69,6 +76,9 @@ func (q RecordQuery) Terms() []Term {
 	all := []Term{
 		{MemberClient, q.ClientID}, {MemberHost, q.Host}, {MemberDomain, q.Domain}, {MemberSubject, q.Subject}, {MemberPolicy, q.Policy},
 		{MemberReason, q.Reason}, {MemberEvent, q.Event}, {MemberOutcome, q.Outcome}, {MemberGrant, q.GrantID}, {MemberLabel, q.Label},
+	}
+	if q.Summaries {
+		all = append(all, Term{MemberSummary, summaryTerm})
 	}
 	return slices.DeleteFunc(all, func(t Term) bool { return t.Value == "" })
 }

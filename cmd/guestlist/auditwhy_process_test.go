@@ -136,7 +136,9 @@ func TestAuditWhyAndDiffRefuse(t *testing.T) {
 		args string
 		want string
 	}{
-		{"why 5a63ae1c5e58e9609c642b8e09c58033", "A summary of refusals keeps its first and last id"},
+		{"why 5a63ae1c5e58e9609c642b8e09c58033", "which is to come"},
+		{"why 019abe6e6d79e9609c642b8e09c58033", "and this log begins at"},
+		{"why no-such-id", "this server never gave it out"},
 		{"why https://nobody.example/client.json", "nothing was ever decided about it"},
 		{"why https://nobody.example/client.json --at 2020-01-01", "at or before 2020-01-01T00:00:00Z"},
 		{"why https://nobody.example/client.json --at 2999-01-01", "lies in the future"},

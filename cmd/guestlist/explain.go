@@ -90,6 +90,14 @@ func (p *page) field(level int, name, value string) {
 // summary answers the question in the first lines.
 func (p *page) summary(why whyAnswer, records []logged) {
 	p.field(0, "request", why.RequestID)
+	if u := why.Unnamed; u != nil {
+		p.field(0, "given out", stamp(u.GivenAt))
+		p.field(0, "known", u.Told)
+		if why.Reason != "" {
+			p.told(why)
+		}
+		return
+	}
 	for _, r := range records {
 		if !r.Timestamp.IsZero() {
 			p.field(0, "when", stamp(r.Timestamp))
@@ -103,6 +111,11 @@ func (p *page) summary(why whyAnswer, records []logged) {
 		p.field(0, "reason", "none: nothing was refused")
 		return
 	}
+	p.told(why)
+}
+
+// told writes what the stranger was told, and the true reason.
+func (p *page) told(why whyAnswer) {
 	p.field(0, "stranger saw", why.PublicReason)
 	p.field(0, "reason", reasonLine(why.Reason))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,6 +21,10 @@ type Why struct {
 	PublicReason string            `json:"public_reason"` // what the stranger was told; empty when nothing was refused
 	Reason       string            `json:"reason"`        // the true reason; empty when nothing was refused
 	Records      []json.RawMessage `json:"records"`       // oldest first, as in RecordPage
+
+	// Unnamed is set where no record names the id: Records are then the summaries
+	// of refusals that may count it, and the reasons those of all of them.
+	Unnamed *Unnamed `json:"unnamed,omitempty"`
 
 	Story json.RawMessage `json:"story,omitempty"` // of Config.Story; absent where it has nothing to tell
 }
@@ -81,12 +86,28 @@ func (a *api) why(ctx context.Context, q url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(records) == 0 {
-		return nil, noRecord(id, at, isClient)
+	switch {
+	case len(records) > 0:
+	case isClient:
+		return nil, noRecord(id, at)
+	default:
+		return a.unnamed(ctx, id)
 	}
 	out := NewWhy(records)
+	if out.RequestID != id && counted(records, id) {
+		out.RequestID = id // the last of a summary
+	}
 	out.Story, err = a.story(ctx, records, material)
 	return out, err
+}
+
+// counted reports whether a record that stands for several requests names that
+// one as its last.
+func counted(records []json.RawMessage, requestID string) bool {
+	return slices.ContainsFunc(records, func(raw json.RawMessage) bool {
+		var r decisionlog.Record
+		return json.Unmarshal(raw, &r) == nil && r.LastRequestID == requestID
+	})
 }
 
 // whyParams reads the parameters of /v1/audit/why beside the id.
@@ -104,15 +125,12 @@ func whyParams(q url.Values) (at time.Time, material bool, err error) {
 	return at, material, nil
 }
 
-// noRecord says that nothing is known of an id, and what that may mean.
-func noRecord(id string, at time.Time, isClient bool) error {
-	switch {
-	case !at.IsZero():
+// noRecord says that nothing is known of a client.
+func noRecord(id string, at time.Time) error {
+	if !at.IsZero() {
 		return fail(http.StatusNotFound, "no record has the id %.300q at or before %s; guestlist audit ls --client URL shows which there are", id, at.UTC().Format(time.RFC3339))
-	case isClient:
-		return fail(http.StatusNotFound, "no record has the id %.300q: nothing was ever decided about it; guestlist audit ls shows which there are", id)
 	}
-	return fail(http.StatusNotFound, "no record has the id %.200q; guestlist audit ls shows which there are. A summary of refusals keeps its first and last id", id)
+	return fail(http.StatusNotFound, "no record has the id %.300q: nothing was ever decided about it; guestlist audit ls shows which there are", id)
 }
 
 // story asks for what stands behind records; one that cannot be read has no

@@ -72,7 +72,7 @@ func naive(all []decisionlog.Record, q store.RecordQuery) (want []uint64) {
 		seq := uint64(i + 1)
 		if is(q.ClientID, r.ClientID) && is(q.Host, host) && is(q.Domain, domain) && is(q.Subject, r.Subject) && is(q.Policy, policies...) &&
 			is(q.Label, slices.Collect(maps.Keys(r.Labels))...) && is(q.GrantID, r.GrantID) && is(q.Event, r.Event) && is(q.Outcome, r.Outcome) &&
-			is(q.Reason, r.Reason) && is(q.RequestID, r.RequestID, r.LastRequestID) && is(q.DecisionID, r.DecisionID) &&
+			is(q.Reason, r.Reason) && (!q.Summaries || r.LastRequestID != "") && is(q.RequestID, r.RequestID, r.LastRequestID) && is(q.DecisionID, r.DecisionID) &&
 			(q.Since.IsZero() || !r.Timestamp.Before(q.Since)) && (q.Until.IsZero() || r.Timestamp.Before(q.Until)) &&
 			seq > q.After && (q.Before == 0 || seq < q.Before) {
 			want = append(want, seq)
@@ -99,18 +99,19 @@ func some(t *rapid.T, label string, values ...string) string {
 // drawQuery draws a query about logged.
 func drawQuery(t *rapid.T) store.RecordQuery {
 	q := store.RecordQuery{
-		ClientID: some(t, "client", "https://two.example/002", "https://a.one.example/000", "https://b.one.example:8443/001", "https://two.example/"),
-		Host:     some(t, "host", "a.one.example", "b.one.example", "two.example", "one.example"),
-		Domain:   some(t, "domain", "one.example", "two.example", "a.one.example"),
-		Subject:  some(t, "subject", "s001", "s049", "s002", "alice"),
-		Policy:   some(t, "policy", "p001", "p1", "q", "guardrails", "none"),
-		Label:    some(t, "label", "gold", "l002", "silver"),
-		GrantID:  some(t, "grant", "g001", "g089", "g"),
-		Event:    some(t, "event", "admission.decided", "token.issued", "rare", "never"),
-		Outcome:  some(t, "outcome", decisionlog.OutcomeRefused, decisionlog.OutcomeAdmitted),
-		Reason:   some(t, "reason", "policy_denied", "fetch_dns", "fetch_tls"),
-		Newest:   rapid.Bool().Draw(t, "newest"),
-		Limit:    rapid.SampledFrom([]int{0, 1, 7, 100}).Draw(t, "limit"),
+		ClientID:  some(t, "client", "https://two.example/002", "https://a.one.example/000", "https://b.one.example:8443/001", "https://two.example/"),
+		Host:      some(t, "host", "a.one.example", "b.one.example", "two.example", "one.example"),
+		Domain:    some(t, "domain", "one.example", "two.example", "a.one.example"),
+		Subject:   some(t, "subject", "s001", "s049", "s002", "alice"),
+		Policy:    some(t, "policy", "p001", "p1", "q", "guardrails", "none"),
+		Label:     some(t, "label", "gold", "l002", "silver"),
+		GrantID:   some(t, "grant", "g001", "g089", "g"),
+		Event:     some(t, "event", "admission.decided", "token.issued", "rare", "never"),
+		Outcome:   some(t, "outcome", decisionlog.OutcomeRefused, decisionlog.OutcomeAdmitted),
+		Reason:    some(t, "reason", "policy_denied", "fetch_dns", "fetch_tls"),
+		Summaries: rapid.IntRange(0, 5).Draw(t, "summaries") == 0,
+		Newest:    rapid.Bool().Draw(t, "newest"),
+		Limit:     rapid.SampledFrom([]int{0, 1, 7, 100}).Draw(t, "limit"),
 	}
 	if rapid.IntRange(0, 9).Draw(t, "by id") == 0 {
 		q.RequestID = rapid.SampledFrom([]string{"flood", "r008", "r"}).Draw(t, "request")
@@ -132,7 +133,7 @@ func recordFilters(e *env) {
 	one := []store.RecordQuery{
 		{}, {Newest: true}, {ClientID: "https://two.example/002"}, {Host: "b.one.example"}, {Domain: "one.example"}, {Subject: "s001"}, {Policy: "p1"},
 		{Policy: "q"}, {Label: "gold"}, {GrantID: "g001"}, {Event: "rare"}, {Event: "rare", Newest: true, Limit: 1}, {Outcome: decisionlog.OutcomeRefused},
-		{Reason: "fetch_dns"}, {RequestID: "flood"}, {RequestID: "r108"}, {DecisionID: "d700"}, {Before: 257}, {Before: 257, Newest: true, Limit: 2},
+		{Reason: "fetch_dns"}, {Summaries: true}, {Summaries: true, Newest: true, Limit: 3}, {Summaries: true, Since: moment(300 * time.Second), Until: moment(900 * time.Second)}, {RequestID: "flood"}, {RequestID: "r108"}, {DecisionID: "d700"}, {Before: 257}, {Before: 257, Newest: true, Limit: 2},
 		{After: 256, Limit: 2}, {After: 255, Before: 258}, {RequestID: "flood", Before: 300, Newest: true}, {RequestID: "flood", After: 300, Before: 500},
 	}
 	for _, q := range one {

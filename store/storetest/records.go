@@ -107,6 +107,7 @@ func recordQueries(e *env) {
 		{"client, newest two", store.RecordQuery{ClientID: clientID, Newest: true, Limit: 2}, []uint64{5, 4}},
 		{"grant", store.RecordQuery{GrantID: "g"}, []uint64{3, 4}},
 		{"event", store.RecordQuery{Event: decisionlog.EventTokenIssued}, []uint64{4}},
+		{"summaries", store.RecordQuery{Summaries: true}, []uint64{7, 8}},
 		{"outcome", store.RecordQuery{Outcome: decisionlog.OutcomeRefused}, []uint64{5}},
 		{"reason", store.RecordQuery{Reason: "policy_denied", Newest: true, Limit: 1}, []uint64{5}},
 		{"since is at or after", store.RecordQuery{Since: moment(4 * time.Minute)}, []uint64{5, 6, 7, 8}},

@@ -46,6 +46,7 @@ type Config struct {
 	Explain   bool                           // records carry what policy tells beside its answer; never on a server
 	AdmitOff  bool                           // cimd.admit: false; only clients that an operator pinned or registered are let in, and nothing is fetched
 	Observe   Observer                       // is told what happens; the zero value: nobody is
+	Room      func() Room                    // what there is room for in the store; asked often; nil: for everything
 	// Registered are the clients of the configuration: no two with one
 	// identifier, each with a document that is valid for it.
 	Registered []Registered

@@ -38,11 +38,15 @@ func (c *call) caps() Caps {
 	return caps
 }
 
-// findRoom refuses a new client beyond the caps before anything is fetched for
-// it. The commit looks again.
+// findRoom refuses a new client beyond the caps, or beyond what the store has
+// room for, before anything is fetched for it. The commit looks at the caps
+// again.
 func (c *call) findRoom() error {
 	if c.live || c.apart {
 		return nil
+	}
+	if r := c.b.room(); r >= RoomForKnown {
+		return NoRoom(r)
 	}
 	domain, winner := c.domain(), c.out.Decision.Winner
 	have, err := c.u.ClientCount(c.ctx, domain, winner)

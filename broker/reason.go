@@ -90,6 +90,7 @@ const (
 	ReasonGroupRequired         Reason = "group_required"
 	ReasonStoreUnavailable      Reason = "store_unavailable"
 	ReasonLogUnavailable        Reason = "log_unavailable"
+	ReasonStoreLow              Reason = "store_low"
 	ReasonServerTrouble         Reason = "server_trouble"
 )
 

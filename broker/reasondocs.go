@@ -84,6 +84,7 @@ var reasonDocs = map[Reason]ReasonDoc{
 	ReasonConsentWithdrawn:      {Public: PublicRequestInvalid, Meaning: "The person took their consent back on the account page; the grant ended."},
 	ReasonGroupRequired:         {Public: PublicNotAllowedForYou, Meaning: "The person is in none of the groups that settings.require.groups names."},
 	ReasonStoreUnavailable:      {Public: PublicServerTrouble, Meaning: "The store could not be read or written."},
+	ReasonStoreLow:              {Public: PublicServerTrouble, Meaning: "The store is short of room (store_reserve), and what was asked is given up before the rest: new clients first, then new grants, tokens last. Nothing was written but this record; guestlist status says how much room is left."},
 	ReasonLogUnavailable:        {Public: PublicServerTrouble, Meaning: "The decision record could not be written, so nothing was allowed."},
 	ReasonServerTrouble:         {Public: PublicServerTrouble, Meaning: "The server met an error of its own; the detail says which."},
 }

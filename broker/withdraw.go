@@ -68,8 +68,11 @@ func (c *call) tell(event, outcome, sha256, detail string) {
 }
 
 // putVersion writes the document at hand into the client's history, together
-// with the row.
+// with the row, where the store has room for that.
 func (c *call) putVersion() {
+	if c.b.room() >= RoomForKnown {
+		return
+	}
 	v := Version{ClientID: c.id.String(), SHA256: c.doc.SHA256, Published: c.doc.body, SeenAt: c.now, From: c.doc.from, Changes: list(c.changes)}
 	c.beside = append(c.beside, func() { c.u.PutVersion(v) })
 }

@@ -86,6 +86,7 @@ var answers = map[broker.Reason]answer{
 	broker.ReasonCSRF:                 {http.StatusForbidden, "", "invalid_request", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonSignInRequired:       {http.StatusUnauthorized, "", "invalid_grant", http.StatusBadRequest, zerolog.InfoLevel},
 	broker.ReasonStoreUnavailable:     {http.StatusServiceUnavailable, "", "temporarily_unavailable", http.StatusServiceUnavailable, zerolog.ErrorLevel},
+	broker.ReasonStoreLow:             {http.StatusServiceUnavailable, "temporarily_unavailable", "temporarily_unavailable", http.StatusServiceUnavailable, zerolog.InfoLevel},
 	broker.ReasonLogUnavailable:       {http.StatusServiceUnavailable, "", "temporarily_unavailable", http.StatusServiceUnavailable, zerolog.ErrorLevel},
 }
 
@@ -141,6 +142,6 @@ var helps = map[broker.PublicReason]help{
 	broker.PublicServerTrouble: {
 		"This server has a problem",
 		"Nothing was allowed and nothing was lost. The people who run this server can see what happened.",
-		[]string{"Try again in a minute.", "If it stays: tell the people who run this server, and give them the request ID."},
+		[]string{"Try again in a minute.", "If you write the application: nothing is wrong with it; ask again when Retry-After says.", "If it stays: tell the people who run this server, and give them the request ID."},
 	},
 }

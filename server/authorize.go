@@ -82,6 +82,9 @@ func (s *Server) readAuthorize(r *http.Request, v *visit, p params) (ticket, bro
 	if req.Fault == nil && !t.fits(req) {
 		req.Fault = broker.Refuse(broker.ReasonRequestInvalid, "the request is too long to wait for a person")
 	}
+	if req.Fault == nil {
+		req.Fault = s.hasRoom(broker.RoomForKnown)
+	}
 	return t, req, nil
 }
 

@@ -49,6 +49,9 @@ func (t ticket) userRequest(person broker.UserInput, scopes []string) broker.Req
 // showConsent asks the user phase first, so that nobody is asked for what
 // they may not give, and shows what would be granted.
 func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, v *visit, t ticket, browser string, person broker.UserInput) error {
+	if err := s.hasRoom(broker.RoomForKnown); err != nil {
+		return &redirectError{uri: t.RedirectURI, state: t.State, err: err}
+	}
 	var a broker.Admission
 	err := s.step(r.Context(), func(u store.Unit) error {
 		var err error
@@ -212,6 +215,9 @@ func (s *Server) deny(r *http.Request, v *visit, t ticket) error {
 // the code. skipped says that the person was not asked; where the policy in
 // force by now wants the page, the error is errAsk and there is no grant.
 func (s *Server) allow(w http.ResponseWriter, r *http.Request, v *visit, t ticket, person broker.UserInput, scopes []string, skipped bool) error {
+	if err := s.hasRoom(broker.RoomForKnown); err != nil {
+		return &redirectError{uri: t.RedirectURI, state: t.State, err: err}
+	}
 	var code string
 	err := s.step(r.Context(), func(u store.Unit) error {
 		req := t.userRequest(person, scopes)

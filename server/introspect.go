@@ -85,7 +85,7 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 // cannot be kept the answer stands.
 func (s *Server) sampleIntrospection(v *visit, g store.Grant, tokenID, resource string) {
 	key := g.ID + " " + resource
-	if !s.introspected.Pick(key, s.cfg.Now()) {
+	if s.hasRoom(broker.RoomForTokens) != nil || !s.introspected.Pick(key, s.cfg.Now()) {
 		return
 	}
 	v.subject = s.cfg.Keys.Pseudonym(g.Subject)

@@ -61,6 +61,9 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 			}
 			return err
 		}
+		if err := s.hasRoom(broker.RoomForTokens); err != nil {
+			return err
+		}
 		v.subject = s.cfg.Keys.Pseudonym(h.Grant.Subject)
 		req, err := s.refreshRequest(h.Grant, x, v)
 		if err != nil {

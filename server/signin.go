@@ -66,6 +66,11 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, v *visit) error 
 		if t, _, err = s.unseal(p.one("ticket"), r); err != nil {
 			return err
 		}
+		// Without a ticket the person comes to take something back, which always
+		// has room.
+		if err := s.hasRoom(broker.RoomForKnown); err != nil {
+			return &redirectError{uri: t.RedirectURI, state: t.State, err: err}
+		}
 	}
 	browser := s.browser(w, r)
 	who, err := s.cfg.People.SignIn(r.Context(), p.one("username"), p.one("password"), v.source.String())

@@ -41,6 +41,14 @@ func (s *Server) step(ctx context.Context, fn func(u store.Unit) error) error {
 	return &broker.Error{Reason: broker.ReasonStoreUnavailable, Err: lost}
 }
 
+// hasRoom refuses what needs so much room where the store has less.
+func (s *Server) hasRoom(need broker.Room) *broker.Error {
+	if is := s.cfg.Store.Room(); is > need {
+		return broker.NoRoom(is)
+	}
+	return nil
+}
+
 // admit asks the broker, and notes for the wide event what came of it.
 func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.Request) (broker.Admission, error) {
 	v.asks(&req)

@@ -82,6 +82,9 @@ func (s *Server) exchange(r *http.Request, v *visit, x grants.Exchange) (grants.
 			}
 			return err
 		}
+		if err := s.hasRoom(broker.RoomForTokens); err != nil {
+			return err
+		}
 		v.subject = s.cfg.Keys.Pseudonym(p.Grant.Subject)
 		req, err := grantRequest(p.Grant, x.Resources)
 		if err != nil {

@@ -142,6 +142,9 @@ type Store interface {
 	Sweep(ctx context.Context, now time.Time, max int) (int, error)
 	// Healthy returns nil when the last commit took effect, else why not.
 	Healthy() error
+	// Room says what the store has room for. Nothing is refused for it here: who
+	// stages asks first. It costs next to nothing.
+	Room() broker.Room
 	// Probe commits a mark of its own to find out whether writing works.
 	Probe(ctx context.Context) error
 	// Close waits for commits under way and releases the store.

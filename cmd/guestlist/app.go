@@ -38,6 +38,7 @@ import (
 type plan struct {
 	issuer    string
 	storePath string
+	reserve   int64 // of the store; see bolt.Config
 	keysDir   string
 	people    string
 	facts     string // file; empty: every fact has its default
@@ -86,6 +87,7 @@ type app struct {
 	facts   atomic.Pointer[factsInForce]
 
 	factsProblem atomic.Pointer[string]   // why the facts file is not in force
+	roomProblem  atomic.Pointer[string]   // why it is not known how much room the store has; empty: it is
 	unmasked     atomic.Pointer[unmasked] // nil: every record could be masked
 	exporters    []*export.Exporter       // running once export was called
 	retainer     *retainer
@@ -124,13 +126,14 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	if err := errors.Join(a.measure(), a.trace()); err != nil {
 		return nil, err
 	}
-	if a.store, err = bolt.Open(bolt.Config{Path: p.storePath, Compacted: a.compacted, Committed: a.committed, Summarised: a.summarised, Mask: a.mask}); err != nil {
+	if a.store, err = bolt.Open(a.storeConfig()); err != nil {
 		return nil, err
 	}
 	if err := a.assemble(k, people, door); err != nil {
 		a.store.Close()
 		return nil, err
 	}
+	a.lookForRoom(ctx)
 	if err := errors.Join(a.prepareExport(), a.reload(ctx, byStart)); err != nil {
 		a.close(ctx)
 		return nil, err
@@ -157,7 +160,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	a.broker, err = broker.New(broker.Config{
 		Issuer: p.issuer, Fetch: door, Later: a.batch.Add, Pseudonym: k.Pseudonym, Now: time.Now,
 		Zone: time.Local, Offer: offer(p.resources), AdmitOff: p.admitOff, Cache: p.cache, Budgets: p.budgets, Caps: p.caps, Registered: p.clients,
-		Observe: a.observeBroker(), Lives: broker.Lives{Ticket: p.lifetimes.Ticket, Code: p.lifetimes.Code},
+		Observe: a.observeBroker(), Room: a.store.Room, Lives: broker.Lives{Ticket: p.lifetimes.Ticket, Code: p.lifetimes.Code},
 	})
 	if err != nil {
 		return err
@@ -212,7 +215,7 @@ func (a *app) status(ctx context.Context) any {
 		out["policy_problem"] = p.text
 	}
 	a.factsStatus(out)
-	if err := a.store.Healthy(); err != nil {
+	if err, _ := a.storeTrouble(); err != nil {
 		out["store_problem"] = err.Error()
 	}
 	if err := a.keys.Problem(); err != nil {

@@ -35,7 +35,8 @@ func (a *app) readiness(ctx context.Context) admin.Readiness {
 		}
 		out.Components = append(out.Components, c)
 	}
-	add("store", admin.ComponentDown, a.store.Healthy())
+	trouble, state := a.storeTrouble()
+	add("store", state, trouble)
 	policies, state := a.policiesTrouble()
 	add("policies", state, policies)
 	add("facts", admin.ComponentDegraded, textError(a.factsProblem.Load()))
@@ -107,6 +108,7 @@ func (a *app) measured(ctx context.Context) metrics.State {
 	if in := a.active.Load(); in != nil {
 		out.Policies, out.PolicyAt = len(in.set.Policies()), in.at
 	}
+	out.StoreFree, out.StoreFreeKnown = a.store.Free()
 	for _, c := range a.readiness(ctx).Components {
 		out.Components = append(out.Components, metrics.Component{Name: c.Name, Up: c.State == admin.ComponentUp})
 		if c.Lag != nil {

@@ -30,6 +30,7 @@ type config struct {
 	Listen         string // host:port of the public listener
 	TLS            tlsConfig
 	Store          string // bolt:///path; see storeFile
+	StoreReserve   int64  // bytes that must be free for everything; 0: the store's default; negative: off
 	Policies       policiesConfig
 	CIMD           cimdConfig
 	Outbound       outboundConfig

@@ -99,6 +99,7 @@ webhooks:
 help:
   ask: the identity team, iam@corp.example
   url: https://help.corp.example/guestlist
+store_reserve: 1073741824
 log:
   level: debug
 `
@@ -155,7 +156,7 @@ func TestConfigGood(t *testing.T) {
 	yes, no := true, false
 	d := func(v time.Duration) broker.Duration { return broker.Duration(v) }
 	want := config{
-		Issuer: "https://id.example/tenant", Listen: "127.0.0.1:8080", Store: "bolt://" + dir + "/guestlist.db",
+		Issuer: "https://id.example/tenant", Listen: "127.0.0.1:8080", Store: "bolt://" + dir + "/guestlist.db", StoreReserve: 1 << 30,
 		TLS:      tlsConfig{CertFile: dir + "/cert.pem", KeyFile: dir + "/key.pem"},
 		Policies: policiesConfig{Path: dir + "/policies", Unsigned: true},
 		CIMD: cimdConfig{
@@ -216,6 +217,12 @@ func TestConfigDefaults(t *testing.T) {
 	}
 	if c.Look.Every.Std() != 24*time.Hour {
 		t.Errorf("cimd.look.every = %v, want 24h", c.Look.Every)
+	}
+	if got.StoreReserve != 0 {
+		t.Errorf("store_reserve = %d, want what the store has by itself", got.StoreReserve)
+	}
+	if off, err := parseIn(dir, minimalConfig+"store_reserve: 0\n"); err != nil || off.StoreReserve >= 0 {
+		t.Errorf("store_reserve: 0 = %d, %v, want off", off.StoreReserve, err)
 	}
 	if off, err := parseIn(dir, minimalConfig+"cimd: {look: {every: off}}\n"); err != nil || off.CIMD.Look.Every != 0 {
 		t.Errorf("cimd.look.every: off = %v, %v, want none", off.CIMD.Look.Every, err)
@@ -372,6 +379,9 @@ func TestConfigWrong(t *testing.T) {
 		{"store relative", "bolt://DIR/guestlist.db", "bolt://guestlist.db", "is not followed by an absolute path"},
 		{"store a path", "bolt://DIR/guestlist.db", "DIR/guestlist.db", "does not begin with bolt://"},
 		{"store with options", "guestlist.db", "guestlist.db?sync=no", "there are none"},
+		{"a reserve of next to nothing", "store_reserve: 1073741824", "store_reserve: 1048575", "store_reserve: 1048575 bytes are no reserve"},
+		{"a negative reserve", "store_reserve: 1073741824", "store_reserve: -1", "store_reserve: -1 bytes are no reserve"},
+		{"a reserve with a unit", "store_reserve: 1073741824", "store_reserve: 1GiB", "is not a whole number"},
 		{"store nowhere", "DIR/guestlist.db", "DIR/none/guestlist.db", "there is no directory DIR/none"},
 		{"policies nowhere", "path: policies", "path: none", "policies.path: there is no directory DIR/none"},
 		{"policies a file", "path: policies", "path: cert.pem", "cert.pem is not a directory"},

@@ -30,6 +30,7 @@ func (r *configReader) check(c *config) {
 	r.checkAdminListen(c)
 	r.checkProxies(c)
 	r.checkStore(c)
+	r.checkReserve(c)
 	r.checkPolicies(c)
 	r.checkCIMD(c)
 	r.checkBudgets(&c.CIMD.Budgets)
@@ -60,6 +61,22 @@ func (r *configReader) need(path, value, remedy string) bool {
 		r.fault(path, remedy, "is required")
 	}
 	return !r.isBad(path)
+}
+
+// leastReserve is less than what the commits of a few seconds write.
+const leastReserve = 1 << 20
+
+// checkReserve takes a written 0 for off.
+func (r *configReader) checkReserve(c *config) {
+	if !r.given("store_reserve") || r.isBad("store_reserve") {
+		return
+	}
+	if c.StoreReserve != 0 && c.StoreReserve < leastReserve {
+		r.fault("store_reserve", "write at least 1048576, or 0 for none; left out, it fits the disk", "%d bytes are no reserve", c.StoreReserve)
+	}
+	if c.StoreReserve == 0 {
+		c.StoreReserve = -1
+	}
 }
 
 func (r *configReader) checkStore(c *config) {

@@ -19,7 +19,8 @@ func (c *config) members() map[string]configMember {
 			"cert_file": {value: fileValue(&c.TLS.CertFile)},
 			"key_file":  {value: fileValue(&c.TLS.KeyFile)},
 		}},
-		"store": {value: textValue(&c.Store), env: "GUESTLIST_STORE"},
+		"store":         {value: textValue(&c.Store), env: "GUESTLIST_STORE"},
+		"store_reserve": {value: integerValue(&c.StoreReserve)},
 		"policies": {section: map[string]configMember{
 			"path":     {value: fileValue(&c.Policies.Path), env: "GUESTLIST_POLICIES_PATH"},
 			"watch":    {value: flagValue(&c.Policies.Watch)},

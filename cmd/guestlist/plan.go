@@ -14,7 +14,7 @@ import (
 // planFrom turns a checked configuration into what an app is built from.
 func planFrom(c config) (plan, error) {
 	p := plan{
-		issuer: c.Issuer, storePath: c.storeFile(), keysDir: c.Keys.Dir, people: c.People.File, facts: c.Facts,
+		issuer: c.Issuer, storePath: c.storeFile(), reserve: c.StoreReserve, keysDir: c.Keys.Dir, people: c.People.File, facts: c.Facts,
 		policies: os.DirFS(c.Policies.Path), source: c.Policies.Path,
 		maxima: maximaOf(c), resources: resourcesOf(c),
 		lifetimes: server.Lifetimes{Ticket: c.Lifetimes.Ticket.Std(), Code: c.Lifetimes.Code.Std(), Session: c.Lifetimes.Session.Std()},

@@ -133,6 +133,7 @@ func (r running) until(ctx context.Context) error {
 	waits := []func(){r.app.export(ctx), r.app.notify(ctx)}
 	go r.app.sweep(ctx)
 	go r.app.retain(ctx)
+	go r.app.watchRoom(ctx)
 	look := &looker{store: r.app.store, broker: r.app.broker, every: r.app.plan.look, now: time.Now, log: log}
 	go look.run(ctx)
 	r.app.reloadOn(ctx, r.watch)

@@ -12,13 +12,15 @@ const scrapeWithin = 5 * time.Second
 
 // State is what is true at the moment of a scrape.
 type State struct {
-	Clients      int         // clients that have a row: those that live, and the ended that nobody met yet
-	ClientsKnown bool        // false: the store could not say, and the metric is left out
-	Components   []Component // parts of the program, each under its own name
-	Lags         []Lag       // readers behind the decision log, each under its own name
-	Policies     int         // that decide
-	PolicyAt     time.Time   // since when they do in this process; zero: there are none
-	PolicyFailed bool        // the last load was refused, and others decide than the directory has
+	Clients        int         // clients that have a row: those that live, and the ended that nobody met yet
+	ClientsKnown   bool        // false: the store could not say, and the metric is left out
+	StoreFree      int64       // bytes that can be written to the store
+	StoreFreeKnown bool        // false: nobody measured, and the metric is left out
+	Components     []Component // parts of the program, each under its own name
+	Lags           []Lag       // readers behind the decision log, each under its own name
+	Policies       int         // that decide
+	PolicyAt       time.Time   // since when they do in this process; zero: there are none
+	PolicyFailed   bool        // the last load was refused, and others decide than the directory has
 }
 
 // Component is one part of the program. Its name is this program's or the
@@ -38,7 +40,7 @@ type Lag struct {
 type stateCollector struct {
 	state func(ctx context.Context) State
 
-	clients, up, lag, policies, policyAt, policyFailed *prometheus.Desc
+	clients, free, up, lag, policies, policyAt, policyFailed *prometheus.Desc
 }
 
 func newStateCollector(state func(ctx context.Context) State) *stateCollector {
@@ -48,6 +50,7 @@ func newStateCollector(state func(ctx context.Context) State) *stateCollector {
 	return &stateCollector{
 		state:        state,
 		clients:      desc("clients", "Clients in the store."),
+		free:         desc("store_free_bytes", "Bytes that can still be written to the store: free on the file system, and within the file."),
 		up:           desc("component_up", "1 while nothing is known to be wrong with a part of the program; /readyz says what is.", "component"),
 		lag:          desc("log_lag_records", "Decision records that an exporter has not handed on yet.", "exporter"),
 		policies:     desc("policies", "Policies that decide."),
@@ -58,7 +61,7 @@ func newStateCollector(state func(ctx context.Context) State) *stateCollector {
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.clients, c.up, c.lag, c.policies, c.policyAt, c.policyFailed} {
+	for _, d := range []*prometheus.Desc{c.clients, c.free, c.up, c.lag, c.policies, c.policyAt, c.policyFailed} {
 		to <- d
 	}
 }
@@ -73,6 +76,9 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 	}
 	if s.ClientsKnown {
 		gauge(c.clients, float64(s.Clients))
+	}
+	if s.StoreFreeKnown {
+		gauge(c.free, float64(s.StoreFree))
 	}
 	for _, p := range s.Components {
 		gauge(c.up, truth(p.Up), p.Name)

@@ -63,7 +63,10 @@ type Options struct {
 	Observe   Observer                      // is told what happens; the zero value: nobody is
 	Dir       string                        // where store and keys are; empty: a temporary directory
 	SignIns   signin.Rate                   // of one source; zero: the program's default
-	Start     time.Time                     // of the clock; zero: 2026-11-25 12:00 UTC
+	// Disk says how much of the file system is free, out of how much, at each
+	// Store.Measure, against a reserve of 256 MiB; nil: the system is asked.
+	Disk  func() (free, size int64, err error)
+	Start time.Time // of the clock; zero: 2026-11-25 12:00 UTC
 }
 
 // Server is a running Guestlist.
@@ -167,7 +170,7 @@ func (s *Server) assemble(o Options) {
 		RootCAs: s.Docs.Roots, InsecureHostMap: hosts, Resolver: o.Resolver, Timeout: o.Timeout, Flights: o.Budgets.Concurrent, Now: s.Clock.Now,
 	})
 	check(t, err)
-	s.Store, err = bolt.Open(bolt.Config{Path: filepath.Join(s.Dir, "guestlist.db"), Committed: o.Observe.Commits})
+	s.Store, err = bolt.Open(bolt.Config{Path: filepath.Join(s.Dir, "guestlist.db"), Committed: o.Observe.Commits, Disk: o.Disk})
 	check(t, err)
 	s.Kept = s.Store
 	if o.Wrap != nil {
@@ -180,7 +183,7 @@ func (s *Server) assemble(o Options) {
 	}
 	s.Broker, err = broker.New(broker.Config{
 		Issuer: s.Issuer, Fetch: o.Fetch, Later: s.Batch.Add, Pseudonym: s.Keys.Pseudonym, Now: s.Clock.Now,
-		AdmitOff: o.AdmitOff, Budgets: o.Budgets, Caps: o.Caps, Registered: o.Known, Observe: o.Observe.Broker,
+		AdmitOff: o.AdmitOff, Budgets: o.Budgets, Caps: o.Caps, Registered: o.Known, Observe: o.Observe.Broker, Room: s.Kept.Room,
 		Offer: broker.Offer{
 			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"}, Resources: o.Resources,
 			AuthMethods: grants.AuthMethods(), SigningAlgs: grants.SigningAlgs(),

@@ -67,6 +67,7 @@ func withdrawn(ctx context.Context) error {
 // commitLoop is the committer. It ends when the queue is closed and empty.
 func (s *Store) commitLoop() {
 	defer close(s.idle)
+	s.countBallast()
 	for first := range s.queue {
 		if batch := s.gather(first); len(batch) > 0 {
 			s.commitBatch(batch)
@@ -102,11 +103,13 @@ var errRerun = errors.New("rerun")
 // commitBatch answers every request of batch.
 func (s *Store) commitBatch(batch []*request) {
 	answers := make([]error, len(batch))
-	out := make([]bool, len(batch))
-	var t *txn
-	began, err := time.Now(), errRerun
-	for errors.Is(err, errRerun) {
-		t, err = s.attempt(batch, answers, out)
+	began := time.Now()
+	t, err := s.run(batch, answers)
+	if noRoom(err) {
+		s.fullUp()
+		if s.giveWay() {
+			t, err = s.run(batch, answers)
+		}
 	}
 	s.report(t, err, answers)
 	if s.told != nil {
@@ -117,6 +120,17 @@ func (s *Store) commitBatch(batch []*request) {
 			answers[i] = err
 		}
 		r.done <- answers[i]
+	}
+}
+
+// run runs batch in one transaction, less the requests that fail half-way.
+func (s *Store) run(batch []*request, answers []error) (t *txn, err error) {
+	out := make([]bool, len(batch))
+	clear(answers)
+	for {
+		if t, err = s.attempt(batch, answers, out); !errors.Is(err, errRerun) {
+			return t, err
+		}
 	}
 }
 
@@ -131,7 +145,7 @@ func (s *Store) attempt(batch []*request, answers []error, out []bool) (*txn, er
 		if err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
-		if t, err = begin(tx, &s.pack, s.tail); err == nil {
+		if t, err = s.begin(tx); err == nil {
 			err = t.applyAll(batch, answers, out)
 		}
 		if err != nil || !t.wrote {
@@ -143,7 +157,7 @@ func (s *Store) attempt(batch []*request, answers []error, out []bool) (*txn, er
 	var f *fault
 	switch {
 	case err == nil:
-		s.tail = t.tail
+		s.tail, s.ballast = t.tail, t.ballast
 		return t, nil
 	case errors.Is(err, errRerun):
 		return t, err

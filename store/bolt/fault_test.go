@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "full":
 		err = fullDisk(path)
+	case "low":
+		err = lowDisk(path)
 	case "compact":
 		err = compactFull(path)
 	case "open":

@@ -65,7 +65,9 @@ func Open(cfg Config) (*Store, error) {
 		queue:   make(chan *request, batchMax),
 		idle:    make(chan struct{}),
 		changed: make(chan struct{}),
+		room:    room{wanted: cfg.Reserve, disk: cfg.Disk, told: cfg.RoomChanged},
 	}
+	s.room.free.Store(-1)
 	if s.db, s.file, err = openFile(cfg, false); err != nil {
 		return nil, fmt.Errorf("%w: open store: %w", store.ErrUnavailable, err)
 	}

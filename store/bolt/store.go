@@ -47,6 +47,17 @@ type Config struct {
 	// change what the record points to, and must not call the Store. Nil means
 	// that records are written as they are.
 	Mask func(decisionlog.Record) decisionlog.Record
+	// Reserve is how many bytes must be free for everything to be done: with
+	// less, things are given up as broker.Room has them. Zero means 256 MiB, or
+	// a twentieth of the file system where that is less; negative: nothing is
+	// ever given up. Nothing is measured but by Measure.
+	Reserve int64
+	// Disk says how many bytes of the file system are free for the store and
+	// how many it has; no size: not known. Nil means that the system is asked.
+	Disk func() (free, size int64, err error)
+	// RoomChanged is told by the committer when there is room for more or less
+	// than before, as Committed is. Nil means that nobody is told.
+	RoomChanged func(RoomChange)
 }
 
 // Committed is one transaction that was made durable, or was not.
@@ -73,10 +84,12 @@ type Store struct {
 
 	told func(Committed)
 	mask func(decisionlog.Record) decisionlog.Record // nil: none
+	room room
 
 	broken  error  // written by the committer: no further commit is possible
 	pack    packer // the committer's
 	tail    tail   // the committer's
+	ballast int64  // bytes that are put aside; the committer's
 	decoded decoded
 
 	commits atomic.Uint64

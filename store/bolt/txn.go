@@ -132,12 +132,13 @@ type txn struct {
 	appended bool // a record among it
 	pack     *packer
 	tail     tail
+	ballast  int64                 // bytes that are put aside
 	hits     map[string]store.Hits // of the records in it, by policy; not stored yet
 }
 
 // begin reads the state that a batch starts from.
-func begin(tx *bbolt.Tx, pack *packer, end tail) (*txn, error) {
-	t := &txn{view: viewOf(tx), pack: pack, tail: end}
+func (s *Store) begin(tx *bbolt.Tx) (*txn, error) {
+	t := &txn{view: viewOf(tx), pack: &s.pack, tail: s.tail, ballast: s.ballast}
 	var err error
 	t.st, err = t.state()
 	return t, err

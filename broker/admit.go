@@ -269,14 +269,17 @@ func (c *call) matchRedirect() error {
 }
 
 // redirectSent shows redirect_uri to the operator, by its digest where it is
-// none.
+// none. What stands in its query is the client's own affair.
 func (c *call) redirectSent() string {
 	sent := c.req.RedirectURI
 	if sent == nil {
 		return "(absent)"
 	}
 	if _, err := cimd.ClassifyRedirect(*sent, c.id); err != nil {
-		return digest(*sent)
+		return Digest(*sent)
+	}
+	if address, query, found := strings.Cut(*sent, "?"); found {
+		return fmt.Sprintf("%.300q with the query %s", address, Digest(query))
 	}
 	return fmt.Sprintf("%.300q", *sent)
 }

@@ -153,7 +153,7 @@ func (o *origin) fly(ctx context.Context, key string, w wanted, f *flight) {
 func (o *origin) bring(ctx context.Context, w wanted, f *flight) {
 	defer func() {
 		if p := recover(); p != nil {
-			f.err = &Error{Reason: ReasonServerTrouble, Err: fmt.Errorf("fetch %s: panic: %v", w.id, p)}
+			f.err = &Error{Reason: ReasonServerTrouble, Err: fmt.Errorf("fetch %s: panic: %T", w.id, p)}
 		}
 	}()
 	if f.got, f.err = o.fetch.Document(ctx, w.id, w.limits, w.held); f.err != nil {

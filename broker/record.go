@@ -42,7 +42,7 @@ func (c *call) keep(r decisionlog.Record, err error) error {
 // its digest and length.
 func (c *call) recordClient(r *decisionlog.Record) {
 	if c.id.String() == "" || c.id.IsOpaque() && c.given == nil {
-		r.ClientIDDigest = digest(c.req.ClientID)
+		r.ClientIDDigest = Digest(c.req.ClientID)
 		return
 	}
 	r.ClientID = c.id.String()
@@ -107,8 +107,9 @@ type result struct {
 	Policy  []string             `json:"policy"`
 }
 
-// digest stands for what must not be shown: SHA-256 and length.
-func digest(s string) string {
+// Digest stands for what must not be shown, because it is no identifier of
+// anything and may be somebody's secret in the wrong place: SHA-256 and length.
+func Digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return fmt.Sprintf("sha256:%s (%d bytes)", hex.EncodeToString(sum[:]), len(s))
 }

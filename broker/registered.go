@@ -56,6 +56,17 @@ func (c *call) identify() error {
 	return nil
 }
 
+// Names reports whether a client_id names a client: it is a client identifier
+// URL, or the configuration registers it. Anything else may be a secret that
+// was sent in the wrong place, and is not to be repeated.
+func (b *Broker) Names(clientID string) bool {
+	if _, ok := b.registered[clientID]; ok {
+		return true
+	}
+	_, err := cimd.Parse(clientID)
+	return err == nil
+}
+
 // unknownID refuses a client_id that is no URL and that nobody registered.
 func unknownID() *Error {
 	return Refuse(ReasonClientIDUnknown, "client_id is no URL and no client of the configuration has it")

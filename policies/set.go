@@ -51,7 +51,7 @@ func (s *Set) Decide(ctx context.Context, q broker.Query) (out broker.Decision) 
 	d.out = broker.Decision{Phase: q.Input.Phase, Settings: broker.StrictSettings()}
 	defer func() {
 		if r := recover(); r != nil {
-			d.fail(fmt.Errorf("the policy engine stopped: %v", r))
+			d.fail(fmt.Errorf("the policy engine stopped: panic: %T", r))
 			d.verdict()
 		}
 		out = d.out

@@ -66,15 +66,15 @@ func (s *Server) readAuthorize(r *http.Request, v *visit, p params) (ticket, bro
 		State: p.one("state"), Challenge: p.one("code_challenge"), RedirectSent: p.optional("redirect_uri") != nil,
 	}
 	scopes, _ := parseScope(p.one("scope"))
-	prompt := strings.Fields(p.one("prompt"))
+	prompt, resources := wellNamed(strings.Fields(p.one("prompt"))...), s.askable(p.Values["resource"])
 	if slices.Contains(prompt, "login") {
 		t.Login = now
 	}
 	agent := bounded(r.UserAgent(), 200)
 	req := broker.Request{
-		ClientID: clientID, RedirectURI: p.optional("redirect_uri"), Fault: authorizeFault(p, prompt),
+		ClientID: clientID, RedirectURI: p.optional("redirect_uri"), Fault: authorizeFault(p, prompt, resources),
 		Facts: broker.RequestInput{
-			Scopes: scopes, Resources: p.Values["resource"], ResponseType: p.one("response_type"),
+			Scopes: scopes, Resources: resources, ResponseType: strings.Join(wellNamed(p.one("response_type")), ""),
 			GrantType: "authorization_code", PKCE: true, Prompt: prompt,
 			Source: broker.SourceInput{IP: v.source.String(), UserAgent: agent},
 		},
@@ -90,7 +90,7 @@ func (s *Server) readAuthorize(r *http.Request, v *visit, p params) (ticket, bro
 
 // authorizeFault is the first thing wrong with the request beside client_id
 // and redirect_uri.
-func authorizeFault(p params, prompt []string) *broker.Error {
+func authorizeFault(p params, prompt, resources []string) *broker.Error {
 	_, scopeOK := parseScope(p.one("scope"))
 	mode := p.one("response_mode")
 	switch {
@@ -101,19 +101,19 @@ func authorizeFault(p params, prompt []string) *broker.Error {
 	case p.one("response_type") == "":
 		return broker.Refuse(broker.ReasonRequestInvalid, "response_type is missing")
 	case p.one("response_type") != "code":
-		return broker.Refuse(broker.ReasonResponseType, "response_type is %.60q", p.one("response_type"))
+		return broker.Refuse(broker.ReasonResponseType, "response_type is %s", shown(registryForm, p.one("response_type")))
 	case mode != "" && mode != "query":
-		return broker.Refuse(broker.ReasonRequestInvalid, "response_mode is %.60q, only query is there", mode)
+		return broker.Refuse(broker.ReasonRequestInvalid, "response_mode is %s, only query is there", shown(registryForm, mode))
 	case p.one("code_challenge_method") != "S256":
-		return broker.Refuse(broker.ReasonPKCERequired, "code_challenge_method is %.40q, want S256", p.one("code_challenge_method"))
+		return broker.Refuse(broker.ReasonPKCERequired, "code_challenge_method is %s, want S256", shown(registryForm, p.one("code_challenge_method")))
 	case !challengeForm.MatchString(p.one("code_challenge")):
 		return broker.Refuse(broker.ReasonPKCERequired, "code_challenge has %d characters, want 43 of base64url", len(p.one("code_challenge")))
 	case !scopeOK:
-		return broker.Refuse(broker.ReasonScopeMalformed, "scope is %.200q", p.one("scope"))
+		return broker.Refuse(broker.ReasonScopeMalformed, "scope is not a list of scopes: %s", broker.Digest(p.one("scope")))
 	case len(p.Values["resource"]) > 10:
 		return broker.Refuse(broker.ReasonRequestInvalid, "more than 10 resources")
-	case slices.ContainsFunc(p.Values["resource"], func(v string) bool { return !validResource(v) }):
-		return broker.Refuse(broker.ReasonResourceUnknown, "a resource is not an absolute URI without fragment")
+	case len(resources) < len(p.Values["resource"]):
+		return broker.Refuse(broker.ReasonResourceUnknown, "a resource is not an absolute URI without user information and fragment, or has a query that no resource of this server has")
 	case slices.Contains(prompt, "none"):
 		return broker.Refuse(broker.ReasonLoginRequired, "prompt=none was asked")
 	}

@@ -175,7 +175,7 @@ func (s *Server) decideConsent(w http.ResponseWriter, r *http.Request, v *visit)
 	if err := s.checkForm(r, p); err != nil {
 		return err
 	}
-	v.client = bounded(t.ClientID, 300)
+	v.client = t.ClientID
 	person, err := s.person(r, v, t.Login)
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 	if !found || !g.EndedAt.IsZero() {
 		return inactive, nil
 	}
-	v.client = bounded(a.ClientID, 300)
+	v.client = a.ClientID
 	req, err := aliveRequest(v, g)
 	if err != nil {
 		return nil, err

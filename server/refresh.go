@@ -21,7 +21,7 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request, v *visit, p par
 	if err != nil {
 		return err
 	}
-	v.client = bounded(auth.ClientID, 300)
+	s.named(v, auth.ClientID)
 	if p.one("refresh_token") == "" {
 		return broker.Refuse(broker.ReasonRequestInvalid, "refresh_token is missing")
 	}
@@ -32,7 +32,7 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request, v *visit, p par
 	if p.one("scope") != "" {
 		scopes, ok := parseScope(p.one("scope"))
 		if !ok {
-			return broker.Refuse(broker.ReasonScopeMalformed, "scope is %.200q", p.one("scope"))
+			return broker.Refuse(broker.ReasonScopeMalformed, "scope is not a list of scopes: %s", broker.Digest(p.one("scope")))
 		}
 		x.Scopes = scopes
 	}
@@ -166,7 +166,7 @@ func (s *Server) denied(u store.Unit, v *visit, g store.Grant, a broker.Admissio
 func (s *Server) refreshRequest(g store.Grant, x grants.RefreshRequest, v *visit) (broker.Request, error) {
 	person, known := s.cfg.People.Lookup(g.Subject)
 	if !known {
-		return broker.Request{}, broker.Refuse(broker.ReasonPersonGone, "%q is no longer in the people file, or disabled", g.Subject)
+		return broker.Request{}, broker.Refuse(broker.ReasonPersonGone, "the person is no longer in the people file, or disabled")
 	}
 	user := g.User
 	user.Groups = append([]string{}, person.Groups...)

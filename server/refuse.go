@@ -198,7 +198,7 @@ func (s *Server) recordRefusal(v *visit, err error) {
 	reason := broker.ReasonOf(err)
 	s.cfg.Batch.Add(decisionlog.Record{
 		DecisionID: broker.NewID(), Timestamp: s.cfg.Now(), Event: decisionlog.EventRequestRefused, Outcome: decisionlog.OutcomeRefused,
-		Reason: string(reason), PublicReason: string(reason.Public()), RequestID: v.id, TraceID: v.trace.TraceID, SpanID: v.trace.SpanID, ClientID: v.client,
+		Reason: string(reason), PublicReason: string(reason.Public()), RequestID: v.id, TraceID: v.trace.TraceID, SpanID: v.trace.SpanID, ClientID: v.client, ClientIDDigest: v.digest,
 		Subject: v.subject, Revision: s.cfg.Broker.Revision(), Source: v.source.String(),
 		Detail: bounded(v.route+": "+err.Error(), 1000),
 	})

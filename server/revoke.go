@@ -23,7 +23,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if err != nil {
 		return err
 	}
-	v.client = bounded(auth.ClientID, 300)
+	s.named(v, auth.ClientID)
 	if p.one("token") == "" {
 		return broker.Refuse(broker.ReasonRequestInvalid, "token is missing")
 	}

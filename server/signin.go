@@ -104,7 +104,7 @@ func (s *Server) signInFailed(w http.ResponseWriter, v *visit, t ticket, browser
 		return &broker.Error{Reason: broker.ReasonServerTrouble, Err: err}
 	}
 	rec := s.note(v, decisionlog.EventPersonSignInFailed, decisionlog.OutcomeRefused)
-	rec.Reason, rec.PublicReason, rec.ClientID = string(reason), string(reason.Public()), bounded(t.ClientID, 300)
+	rec.Reason, rec.PublicReason, rec.ClientID = string(reason), string(reason.Public()), t.ClientID
 	rec.Subject = s.cfg.Keys.Pseudonym(username)
 	v.recorded, v.reason, v.err = true, reason, broker.Refuse(reason, "sign-in")
 	if err := s.cfg.Batch.Add(rec); err != nil {

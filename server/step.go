@@ -55,7 +55,9 @@ func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.R
 	a, err := s.cfg.Broker.Admit(ctx, u, req)
 	v.recorded = err != nil // an allow has its record, but what goes wrong behind it has none yet
 	if r := broker.ReasonOf(err); err == nil || r != broker.ReasonClientIDMalformed && r != broker.ReasonClientIDUnknown {
-		v.client = bounded(req.ClientID, 300) // what is no identifier may be anything, a password too
+		v.client, v.digest = req.ClientID, ""
+	} else {
+		v.client, v.digest = "", broker.Digest(req.ClientID)
 	}
 	if err == nil {
 		v.outcome = "admitted"
@@ -69,6 +71,17 @@ func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.R
 // asks says in req which request of HTTP asks.
 func (v *visit) asks(req *broker.Request) {
 	req.RequestID, req.TraceID, req.SpanID = v.id, v.trace.TraceID, v.trace.SpanID
+}
+
+// named notes which client a request says it is from, before anything is known
+// of it. What names no client may be anything, a password too, and leaves its
+// digest.
+func (s *Server) named(v *visit, clientID string) {
+	if s.cfg.Broker.Names(clientID) {
+		v.client = clientID
+		return
+	}
+	v.digest = broker.Digest(clientID)
 }
 
 // note starts the record of an event that belongs to a visit.

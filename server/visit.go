@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rs/zerolog"
 
@@ -37,6 +38,7 @@ type visit struct {
 	bytes    int
 	recorded bool   // a decision record tells of this request's refusal already
 	client   string // client identifier, once it was parsed
+	digest   string // of what was sent for one and is none
 	subject  string // pseudonym of the person
 	outcome  string
 	reason   broker.Reason
@@ -87,7 +89,7 @@ func (s *Server) enter(r *http.Request, w http.ResponseWriter, v *visit, methods
 	}
 	if !slices.Contains(methods, r.Method) && !(r.Method == http.MethodHead && slices.Contains(methods, http.MethodGet)) {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		return &statusError{status: http.StatusMethodNotAllowed, err: broker.Refuse(broker.ReasonRequestInvalid, "method %.20q", r.Method)}
+		return &statusError{status: http.StatusMethodNotAllowed, err: broker.Refuse(broker.ReasonRequestInvalid, "method %s", shown(methodForm, r.Method))}
 	}
 	for _, name := range []string{"Authorization", "Content-Type"} {
 		if n := len(r.Header.Values(name)); v.kind == oauth && n > 1 {
@@ -133,14 +135,17 @@ func (s *Server) event(r *http.Request, v *visit) {
 	if v.err != nil {
 		level = answerFor(broker.ReasonOf(v.err)).level
 	}
-	e := s.cfg.Log.WithLevel(level).Str("event", "http.request").Str("request_id", v.id).Str("method", r.Method).
+	e := s.cfg.Log.WithLevel(level).Str("event", "http.request").Str("request_id", v.id).Str("method", bounded(r.Method, 20)).
 		Str("route", v.route).Int("status", v.status).Int("bytes", v.bytes).Str("source", v.source.String()).
 		Dur("took_ms", took)
 	if v.trace.TraceID != "" {
 		e = e.Str("trace_id", v.trace.TraceID).Str("span_id", v.trace.SpanID)
 	}
 	if v.client != "" {
-		e = e.Str("client_id", v.client)
+		e = e.Str("client_id", bounded(v.client, 300))
+	}
+	if v.digest != "" {
+		e = e.Str("client_id_digest", v.digest)
 	}
 	if v.subject != "" {
 		e = e.Str("subject", v.subject)
@@ -184,7 +189,7 @@ func bounded(s string, n int) string {
 		s = s[:n] + "…"
 	}
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r

@@ -79,7 +79,7 @@ var people = []Event{
 		[]string{OutcomeGranted}, []string{"request_id", "source", "subject"}, []string{"revision"}, ""},
 	{EventPersonSignInFailed, "A sign-in failed: wrong name, wrong password, a disabled person, or too many attempts. The subject is the name that was tried.",
 		[]string{OutcomeRefused}, []string{"request_id", "source", "subject", "reason", "public_reason"},
-		[]string{"revision", "client_id", "count", "last_request_id", "request_ids", "detail", "path", "facts_sha256", "engine"}, ""},
+		[]string{"revision", "client_id", "client_id_digest", "count", "last_request_id", "request_ids", "detail", "path", "facts_sha256", "engine"}, ""},
 	{EventPersonSignedOut, "A person signed out.",
 		[]string{OutcomeDone}, []string{"request_id", "source", "subject"}, []string{"revision"}, ""},
 	{EventConsentGranted, "A person allowed a client what it asked for: the grant grant_id begins.",
@@ -108,7 +108,7 @@ var people = []Event{
 		[]string{OutcomeRefused}, list(theStored, theRequest, refusedBy, []string{"grant_id"}), nil, ""},
 	{EventRequestRefused, "A request was refused that no admission decided about, or after it was admitted.",
 		[]string{OutcomeRefused}, []string{"request_id", "reason", "public_reason", "detail"},
-		[]string{"revision", "source", "subject", "client_id", "count", "last_request_id", "request_ids", "path", "facts_sha256", "engine"}, ""},
+		[]string{"revision", "source", "subject", "client_id", "client_id_digest", "count", "last_request_id", "request_ids", "path", "facts_sha256", "engine"}, ""},
 }
 
 // operations are the events of the server itself and of its operators.

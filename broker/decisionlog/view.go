@@ -18,16 +18,26 @@ const (
 func Views() []string { return []string{ViewNative, ViewOPA} }
 
 // View returns how a record is written in the named view: one JSON object
-// without line breaks. Exporters and commands share it. Nothing is left out in
-// either view; who must not see a member masks it before the record is sealed.
+// without line breaks, and with nothing in it that some reader takes for one or
+// that a terminal acts on, see [Quiet]. Exporters and commands share it. Nothing
+// is left out in either view; who must not see a member masks it before the
+// record is sealed.
 func View(name string) (func(Sealed) ([]byte, error), error) {
 	switch name {
 	case ViewNative:
-		return Sealed.JSON, nil
+		return quiet(Sealed.JSON), nil
 	case ViewOPA:
-		return opaEvent, nil
+		return quiet(opaEvent), nil
 	}
 	return nil, fmt.Errorf("view %.40q: want %s", name, strings.Join(Views(), " or "))
+}
+
+// quiet is a view without anything invisible.
+func quiet(view func(Sealed) ([]byte, error)) func(Sealed) ([]byte, error) {
+	return func(s Sealed) ([]byte, error) {
+		b, err := view(s)
+		return quieted(b), err
+	}
 }
 
 // event is what a decision log event of Open Policy Agent has of a record.

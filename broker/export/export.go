@@ -64,7 +64,7 @@ type Config struct {
 	Cursor  string                                   // under which Log keeps the position; empty: Name
 	Log     decisionlog.Log                          // read from
 	Sink    Sink                                     // written to, one batch at a time
-	View    func(decisionlog.Sealed) ([]byte, error) // makes the lines; nil: decisionlog.Sealed.JSON
+	View    func(decisionlog.Sealed) ([]byte, error) // makes the lines; nil: decisionlog.ViewNative
 	FromNow bool                                     // a new exporter begins with what happens from now on, not with the past
 	Records int                                      // in one batch; 0 means 256
 	Bytes   int                                      // of the lines of one batch, but for a single record; 0 means 1 MiB
@@ -99,7 +99,7 @@ func New(cfg Config) (*Exporter, error) {
 	cfg.Cursor = cmp.Or(cfg.Cursor, cfg.Name)
 	cfg.Records, cfg.Bytes = cmp.Or(cfg.Records, defaultRecords), cmp.Or(cfg.Bytes, defaultBytes)
 	if cfg.View == nil {
-		cfg.View = decisionlog.Sealed.JSON
+		cfg.View, _ = decisionlog.View(decisionlog.ViewNative)
 	}
 	return &Exporter{cfg: cfg, size: cfg.Records, most: cfg.Records}, nil
 }

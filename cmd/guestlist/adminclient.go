@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -65,27 +64,15 @@ func askCommand(use, short string, server *serverFlags, subs ...*cobra.Command) 
 	return c
 }
 
-// quietFor escapes what is invisible where the output is JSON; pages, tables
-// and sheets escape by themselves.
-func quietFor(w io.Writer, format string) io.Writer {
-	if format == "table" || format == "csv" {
-		return w
-	}
-	return quietJSON{w}
-}
-
 // printOne writes one value: a page for people, or JSON.
 func printOne(w io.Writer, format string, value any, page func(io.Writer) error) error {
-	w = quietFor(w, format)
 	switch format {
 	case "table":
 		return page(w)
 	case "json":
 		return printJSON(w, value)
 	case "ndjson":
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(value)
+		return printLine(w, value)
 	}
 	return &formatError{name: format, wanted: "table, json or ndjson"}
 }

@@ -71,10 +71,10 @@ func recordTable(records []json.RawMessage) (table, error) {
 		t.values = append(t.values, raw)
 		t.sheet = append(t.sheet, sheetRow(r))
 		if r.Error != "" {
-			t.rows = append(t.rows, visibleRow("-", fmt.Sprintf("record %d", r.Seq), "unreadable", r.Error, "", ""))
+			t.rows = append(t.rows, []string{"-", fmt.Sprintf("record %d", r.Seq), "unreadable", r.Error, "", ""})
 			continue
 		}
-		t.rows = append(t.rows, visibleRow(stampColumn(r.Timestamp), r.Event, counted(r), r.Reason, clientOf(r), r.RequestID))
+		t.rows = append(t.rows, []string{stampColumn(r.Timestamp), r.Event, counted(r), r.Reason, clientOf(r), r.RequestID})
 	}
 	return t, nil
 }

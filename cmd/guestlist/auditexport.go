@@ -93,7 +93,7 @@ func exportFile(ctx context.Context, api *admin.Client, f admin.RecordFilter, pa
 // then what it wrote. It says so too where it stops half-way.
 func exportRange(ctx context.Context, api *admin.Client, f admin.RecordFilter, out, errs io.Writer) (err error) {
 	w := bufio.NewWriter(out)
-	quiet := quietJSON{w}
+	quiet := decisionlog.Quiet{W: w}
 	var count int
 	var first, last uint64
 	defer func() {

@@ -58,7 +58,7 @@ func auditListCommand(server *serverFlags) *cobra.Command {
 			return err
 		}
 		f.Newest = !c.Flags().Changed("after")
-		l := &lister{api: api, f: f, format: *format, out: quietFor(c.OutOrStdout(), *format), errs: c.ErrOrStderr()}
+		l := &lister{api: api, f: f, format: *format, out: c.OutOrStdout(), errs: c.ErrOrStderr()}
 		if follow {
 			return l.follow(c.Context())
 		}
@@ -231,7 +231,7 @@ func (l *lister) more(records []json.RawMessage) error {
 		return errors.Join(err, t.print(l.out, l.format))
 	}
 	for _, row := range t.rows {
-		if _, err := fmt.Fprintln(l.out, strings.Join(clean(row), "  ")); err != nil {
+		if _, err := fmt.Fprintln(l.out, strings.Join(visibleRow(row), "  ")); err != nil {
 			return err
 		}
 	}

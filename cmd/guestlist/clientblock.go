@@ -176,10 +176,10 @@ func clientBlocksCommand(server *serverFlags) *cobra.Command {
 		}
 		t := table{columns: []string{"KIND", "VALUE", "SINCE", "BY", "REASON"}}
 		for _, b := range list {
-			t.rows = append(t.rows, visibleRow(string(b.Kind), b.Value, stampColumn(b.At), b.Actor, b.Reason))
+			t.rows = append(t.rows, []string{string(b.Kind), b.Value, stampColumn(b.At), b.Actor, b.Reason})
 			t.values = append(t.values, b)
 		}
-		return t.print(quietFor(c.OutOrStdout(), *format), *format)
+		return t.print(c.OutOrStdout(), *format)
 	}
 	return c
 }

@@ -42,7 +42,7 @@ func clientHistoryCommand(server *serverFlags) *cobra.Command {
 		if diff && *format == "table" {
 			return historyDiff(c.OutOrStdout(), versions)
 		}
-		return historyTable(versions, diff).print(quietFor(c.OutOrStdout(), *format), *format)
+		return historyTable(versions, diff).print(c.OutOrStdout(), *format)
 	}
 	return c
 }
@@ -51,7 +51,7 @@ func clientHistoryCommand(server *serverFlags) *cobra.Command {
 func historyTable(versions []admin.Version, diff bool) table {
 	t := table{columns: []string{"SEEN", "FROM", "DOCUMENT", "CHANGES"}}
 	for i, v := range versions {
-		t.rows = append(t.rows, visibleRow(stampColumn(v.SeenAt), v.From, v.SHA256, listed(v.Changes)))
+		t.rows = append(t.rows, []string{stampColumn(v.SeenAt), v.From, v.SHA256, listed(v.Changes)})
 		shown := versionShown{Version: v}
 		if diff && i+1 < len(versions) {
 			shown.Diff = diffDocuments([]byte(versions[i+1].Published), []byte(v.Published))

@@ -44,7 +44,7 @@ func clientListCommand(server *serverFlags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return clientTable(rows).print(quietFor(c.OutOrStdout(), *format), *format)
+		return clientTable(rows).print(c.OutOrStdout(), *format)
 	}
 	return c
 }
@@ -76,7 +76,7 @@ func clientTable(rows []admin.ClientRow) table {
 	for _, row := range rows {
 		policy, labels := strings.Join(row.Policy, ", "), strings.Join(row.Tags, ", ")
 		t.values = append(t.values, row)
-		t.rows = append(t.rows, visibleRow(row.ID, row.Document.ClientName, policy, string(row.State), stampIf(row.ExpiresAt, "-")))
+		t.rows = append(t.rows, []string{row.ID, row.Document.ClientName, policy, string(row.State), stampIf(row.ExpiresAt, "-")})
 		pinned := "no"
 		if row.Pinned {
 			pinned = "yes"

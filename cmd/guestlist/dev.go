@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"guestlist/broker"
+	"guestlist/broker/decisionlog"
 	"guestlist/broker/fetch"
 	"guestlist/policies"
 	"guestlist/server/admin"
@@ -78,7 +79,7 @@ func serveDev(ctx context.Context, f devFlags, stdout, stderr io.Writer) (err er
 		return err
 	}
 	defer d.demo.close()
-	log := zerolog.New(stderr).With().Timestamp().Bool("insecure", true).Logger()
+	log := zerolog.New(decisionlog.Quiet{W: stderr}).With().Timestamp().Bool("insecure", true).Logger()
 	a, err := open(ctx, d.plan(f), log)
 	if err != nil {
 		return errors.Join(err, d.listener.Close())

@@ -295,7 +295,7 @@ func TestVisible(t *testing.T) {
 func TestQuietJSONKeepsValues(t *testing.T) {
 	var b bytes.Buffer
 	want := map[string]string{"a": nasty, "b": "é 界 \U0001f600 \U000e0041"}
-	if err := printJSON(quietJSON{&b}, want); err != nil {
+	if err := printJSON(decisionlog.Quiet{W: &b}, want); err != nil {
 		t.Fatal(err)
 	}
 	if r, bad := unsafe(b.String()); bad {

@@ -55,7 +55,7 @@ func keysListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return keyTable(k.List()).print(quietFor(c.OutOrStdout(), *format), *format)
+		return keyTable(k.List()).print(c.OutOrStdout(), *format)
 	}
 	return c
 }
@@ -76,7 +76,7 @@ func keyTable(list []keys.Info) table {
 				}
 				cells = append(cells, when)
 			}
-			return visibleRow(cells...)
+			return cells
 		}
 		t.rows = append(t.rows, row("-"))
 		t.sheet = append(t.sheet, row(""))

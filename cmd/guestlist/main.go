@@ -47,11 +47,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 0
 	case errors.As(err, &f):
 		if f.text != "" {
-			fmt.Fprintln(stderr, f.text)
+			fmt.Fprintln(stderr, visibleText(f.text))
 		}
 		return exitFindings
 	default:
-		fmt.Fprintln(stderr, "guestlist: "+err.Error())
+		fmt.Fprintln(stderr, visibleText("guestlist: "+err.Error()))
 		return exitError
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"guestlist/broker/decisionlog"
 )
 
 // outputFlag adds -o to a command that shows a list, and returns where its
@@ -72,7 +74,8 @@ type table struct {
 	sheet   [][]string // names and cells of csv; nil: columns in lower case, and rows
 }
 
-// print writes t as format says.
+// print writes t as format says. What strangers chose reaches no terminal and
+// no spreadsheet as it is.
 func (t table) print(w io.Writer, format string) error {
 	switch format {
 	case "json":
@@ -82,10 +85,8 @@ func (t table) print(w io.Writer, format string) error {
 		}
 		return printJSON(w, values)
 	case "ndjson":
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
 		for _, v := range t.values {
-			if err := e.Encode(v); err != nil {
+			if err := printLine(w, v); err != nil {
 				return err
 			}
 		}
@@ -104,7 +105,7 @@ func (t table) printAligned(w io.Writer) error {
 	tw := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.Join(t.columns, "\t"))
 	for _, row := range t.rows {
-		fmt.Fprintln(tw, strings.Join(clean(row), "\t"))
+		fmt.Fprintln(tw, strings.Join(visibleRow(row), "\t"))
 	}
 	if err := tw.Flush(); err != nil {
 		return err
@@ -152,24 +153,17 @@ func inert(cell string) string {
 	return safe
 }
 
-// printJSON writes one indented JSON value.
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+// printLine writes one JSON value on one line.
+func printLine(w io.Writer, v any) error {
+	e := json.NewEncoder(decisionlog.Quiet{W: w})
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
 
-// clean keeps cells on one line and terminals quiet.
-func clean(row []string) []string {
-	out := make([]string, len(row))
-	for i, cell := range row {
-		out[i] = strings.Map(func(r rune) rune {
-			if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-				return ' '
-			}
-			return r
-		}, cell)
-	}
-	return out
+// printJSON writes one indented JSON value.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(decisionlog.Quiet{W: w})
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }

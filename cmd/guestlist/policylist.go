@@ -109,7 +109,7 @@ func policyListCommand() *cobra.Command {
 			return err
 		}
 		rows := slices.DeleteFunc(all, func(p listedPolicy) bool { return !f.fits(p) })
-		if err := policyTable(rows).print(quietFor(c.OutOrStdout(), *format), *format); err != nil {
+		if err := policyTable(rows).print(c.OutOrStdout(), *format); err != nil {
 			return err
 		}
 		return f.verdict(rows)
@@ -213,7 +213,7 @@ func policyTable(rows []listedPolicy) table {
 		if told {
 			cells = append(cells, hits...)
 		}
-		t.rows = append(t.rows, visibleRow(cells...))
+		t.rows = append(t.rows, cells)
 	}
 	return t
 }

@@ -175,7 +175,7 @@ func (f whoCanFlags) table(list []policies.WhoCanGrant) table {
 		if !g.Exact {
 			exact = "no: " + strings.Join(g.Inexact, "; ")
 		}
-		t.rows = append(t.rows, visibleRow(g.Policy, g.Pattern, row, strings.Join(texts, "; "), exact, g.Where))
+		t.rows = append(t.rows, []string{g.Policy, g.Pattern, row, strings.Join(texts, "; "), exact, g.Where})
 		t.values = append(t.values, map[string]any{
 			"policy": g.Policy, "title": g.Title, "mode": g.Mode, "pattern": g.Pattern, "row": g.Row, "expires": g.Expires,
 			"registrations": g.Registrations, "conditions": values, "exact": g.Exact, "inexact": append([]string{}, g.Inexact...), "where": g.Where,

@@ -46,7 +46,7 @@ func reportClientsCommand(server *serverFlags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return printReport(quietFor(c.OutOrStdout(), *format), *format, report)
+		return printReport(c.OutOrStdout(), *format, report)
 	}
 	return c
 }
@@ -67,8 +67,8 @@ func printReport(w io.Writer, format string, r admin.Report) error {
 		words := func(list []string) string { return strings.Join(list, " ") }
 		people, grants, offline := strconv.Itoa(c.People), strconv.Itoa(c.Grants), strconv.Itoa(c.Offline)
 		t.values = append(t.values, c)
-		t.rows = append(t.rows, visibleRow(c.ClientID, strings.Join(c.Policy, ", "), string(c.State), words(c.Scopes), people, grants, offline,
-			stampIf(c.CreatedAt, "-"), stampIf(c.LastUsedAt, "-"), stampIf(c.ExpiresAt, "-")))
+		t.rows = append(t.rows, []string{c.ClientID, strings.Join(c.Policy, ", "), string(c.State), words(c.Scopes), people, grants, offline,
+			stampIf(c.CreatedAt, "-"), stampIf(c.LastUsedAt, "-"), stampIf(c.ExpiresAt, "-")})
 		t.sheet = append(t.sheet, []string{
 			c.ClientID, c.ClientName, c.Host, c.Domain, string(c.Registration), string(c.State), strings.Join(c.Policy, ", "), strings.Join(c.Labels, ", "),
 			words(c.Scopes), words(c.Resources), people, grants, offline, stampIf(c.CreatedAt, ""), stampIf(c.FirstGrantAt, ""), stampIf(c.LastUsedAt, ""),

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"guestlist/broker/decisionlog"
 	"guestlist/server/admin"
 )
 
@@ -71,7 +72,7 @@ func serveConfig(ctx context.Context, path string, stdout, stderr io.Writer) err
 	if err != nil {
 		return fmt.Errorf("%s: log.level: %w", path, err)
 	}
-	log := zerolog.New(stderr).Level(level).With().Timestamp().Logger()
+	log := zerolog.New(decisionlog.Quiet{W: stderr}).Level(level).With().Timestamp().Logger()
 	p, err := planFrom(cfg)
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func statusCommand() *cobra.Command {
 				wrong++
 			}
 		}
-		w := quietFor(c.OutOrStdout(), *format)
+		w := c.OutOrStdout()
 		if *format == "json" {
 			err = printJSON(w, values)
 		} else {

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"io"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -28,38 +26,16 @@ func visible(s string) string {
 	return b.String()
 }
 
-// visibleRow is visible for every cell.
-func visibleRow(cells ...string) []string {
+// visibleRow is visible for every cell of a row.
+func visibleRow(cells []string) []string {
+	out := make([]string, len(cells))
 	for i, c := range cells {
-		cells[i] = visible(c)
+		out[i] = visible(c)
 	}
-	return cells
+	return out
 }
 
-// quietJSON passes JSON on with everything invisible in its strings as \u
-// escapes: the same values, and nothing a terminal acts on. Each Write must
-// hold whole characters, as those of json.Encoder do.
-type quietJSON struct{ w io.Writer }
-
-// Write implements io.Writer.
-func (q quietJSON) Write(p []byte) (int, error) {
-	var b strings.Builder
-	for _, r := range string(p) {
-		switch {
-		case r == '\n' || strconv.IsPrint(r):
-			b.WriteRune(r)
-		case r > 0xffff:
-			hi, lo := utf16.EncodeRune(r)
-			b.WriteString(unicodeEscape(hi) + unicodeEscape(lo))
-		default:
-			b.WriteString(unicodeEscape(r))
-		}
-	}
-	if _, err := io.WriteString(q.w, b.String()); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+// visibleText is visible for every line of a text.
+func visibleText(s string) string {
+	return strings.Join(visibleRow(strings.Split(s, "\n")), "\n")
 }
-
-// unicodeEscape is the JSON escape of a character below 0x10000.
-func unicodeEscape(r rune) string { return `\u` + strconv.FormatInt(int64(r)|0x10000, 16)[1:] }

@@ -21,7 +21,8 @@ type SignIn struct {
 	// ClientHost is the host of the client that waits, in ASCII; empty if
 	// nobody waits.
 	ClientHost string
-	// Username fills the field again after a failed try.
+	// Username fills the field again after a failed try, unless nobody can be
+	// called so.
 	Username string
 	// Problem says why the last try failed; empty on the first.
 	Problem string

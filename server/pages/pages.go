@@ -110,7 +110,7 @@ func New(cfg Config) (*Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	funcs := template.FuncMap{"ascii": ascii, "label": label, "wait": wait}
+	funcs := template.FuncMap{"ascii": ascii, "field": field, "label": label, "wait": wait}
 	for _, name := range []string{"signin", "consent", "account", "error", "help", "message"} {
 		t, err := template.New("layout.html").Funcs(funcs).Parse(layout)
 		if err == nil {

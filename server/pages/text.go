@@ -4,10 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxLabel is how many runes of a self-chosen name are shown.
 const maxLabel = 60
+
+// maxField is how many bytes a field is filled in again with.
+const maxField = 256
 
 // maxMarks is how many combining marks may sit on one letter: enough for every
 // living script, too few to grow over the lines above and below.
@@ -38,6 +42,15 @@ func label(name string) string {
 		out = append(out, r)
 	}
 	return string(out)
+}
+
+// field fills in again what somebody typed, unless it is nothing that anybody
+// is called: too long, or with characters that nobody sees.
+func field(s string) string {
+	if len(s) > maxField || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return s
 }
 
 func isGap(r rune) bool {

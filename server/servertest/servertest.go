@@ -196,7 +196,7 @@ func (s *Server) assemble(o Options) {
 	check(t, err)
 	log := zerolog.Nop()
 	if o.Log != nil {
-		log = zerolog.New(o.Log)
+		log = zerolog.New(decisionlog.Quiet{W: o.Log})
 	}
 	s.Handler, err = server.New(server.Config{
 		Issuer: s.Issuer, Store: s.Kept, Broker: s.Broker, Grants: engine, Keys: s.Keys, Pages: look, People: people,

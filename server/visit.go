@@ -183,14 +183,18 @@ func (c *counting) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// bounded cuts s to at most n bytes of valid UTF-8 on one line.
+// bounded cuts s to at most n bytes of valid UTF-8 on one line, in the
+// direction that it is read in. The joiners that some scripts need stay.
 func bounded(s string, n int) string {
 	if len(s) > n {
 		s = s[:n] + "…"
 	}
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		switch {
+		case unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp):
 			return ' '
+		case unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d':
+			return unicode.ReplacementChar
 		}
 		return r
 	}, strings.ToValidUTF8(s, "�"))

@@ -56,8 +56,8 @@ func sheetRow(r logged) []string {
 	if !r.Timestamp.IsZero() {
 		when = stamp(r.Timestamp)
 	}
-	return visibleRow(strconv.FormatUint(r.Seq, 10), when, r.Event, r.Outcome, count, r.Reason, r.PublicReason, client,
-		strings.Join(r.Policy, " "), r.Subject, r.GrantID, r.Actor, r.DocumentSHA256, r.RequestID, r.DecisionID, r.Error)
+	return []string{strconv.FormatUint(r.Seq, 10), when, r.Event, r.Outcome, count, r.Reason, r.PublicReason, client,
+		strings.Join(r.Policy, " "), r.Subject, r.GrantID, r.Actor, r.DocumentSHA256, r.RequestID, r.DecisionID, r.Error}
 }
 
 // recordTable shows records one per line.

@@ -58,7 +58,7 @@ func auditHoldAddCommand(server *serverFlags) *cobra.Command {
 			return err
 		}
 		if *format == "json" {
-			return printJSON(quietFor(c.OutOrStdout(), *format), h)
+			return printJSON(c.OutOrStdout(), h)
 		}
 		return say(c, "hold %s keeps the bodies of records with %s", h.ID, h.Filter)
 	}
@@ -82,7 +82,7 @@ func auditHoldListCommand(server *serverFlags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return holdTable(list).print(quietFor(c.OutOrStdout(), *format), *format)
+		return holdTable(list).print(c.OutOrStdout(), *format)
 	}
 	return c
 }
@@ -91,7 +91,7 @@ func auditHoldListCommand(server *serverFlags) *cobra.Command {
 func holdTable(list []store.Hold) table {
 	t := table{columns: []string{"HOLD", "SINCE", "BY", "RECORDS", "REASON"}}
 	for _, h := range list {
-		t.rows = append(t.rows, visibleRow(h.ID, stampColumn(h.At), h.Actor, h.Filter.String(), h.Reason))
+		t.rows = append(t.rows, []string{h.ID, stampColumn(h.At), h.Actor, h.Filter.String(), h.Reason})
 		t.values = append(t.values, h)
 	}
 	return t

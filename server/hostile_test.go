@@ -165,7 +165,7 @@ var endpoints = []endpoint{
 	{route: "/authorize", method: "GET", good: func(b *besieged) url.Values { return b.Request(keyedClient, nil) },
 		also: []string{"prompt", "response_mode", "request", "request_uri", "nonce", "login_hint", "max_age", "client_secret", "code"}},
 	{route: "/authorize", method: "POST", good: func(b *besieged) url.Values { return b.Request(client, nil) }, also: []string{"prompt", "response_mode"}},
-	{route: "/signin", method: "GET", good: nothing, also: []string{"ticket", "username"}},
+	{route: "/signin", method: "GET", good: noParameters, also: []string{"ticket", "username"}},
 	{route: "/signin", method: "POST", good: func(b *besieged) url.Values {
 		return url.Values{"ticket": {b.ticket}, "csrf": {b.csrf}, "username": {"alice"}, "password": {"wrong"}}
 	}},
@@ -174,7 +174,7 @@ var endpoints = []endpoint{
 	{route: "/consent", method: "POST", good: func(b *besieged) url.Values {
 		return url.Values{"ticket": {b.ticket}, "csrf": {b.csrf}, "decision": {"later"}, "scope": {"mcp:read"}}
 	}},
-	{route: "/account", method: "GET", good: nothing},
+	{route: "/account", method: "GET", good: noParameters},
 	{route: "/account", method: "POST", good: func(b *besieged) url.Values { return url.Values{"csrf": {b.csrf}, "revoke": {"wrong"}} }, also: []string{"revoke_all"}},
 	{route: "/token", method: "POST", good: func(b *besieged) url.Values {
 		return url.Values{"grant_type": {"authorization_code"}, "client_id": {keyedClient}, "code": {b.code}, "redirect_uri": {redirectURI}, "code_verifier": {strings.Repeat("w", 43)},
@@ -191,15 +191,15 @@ var endpoints = []endpoint{
 	{route: "/introspect", method: "POST", good: func(b *besieged) url.Values { return url.Values{"token": {b.access}} }, also: []string{"token_type_hint"},
 		header: func(*besieged) http.Header { return basicOf("Example MCP server", servertest.Secret) }},
 	{route: "/introspect", method: "POST", good: func(b *besieged) url.Values { return url.Values{"token": {"wrong"}} }},
-	{route: "/jwks", method: "GET", good: nothing},
-	{route: "/help/{reason}", method: "GET", good: nothing, path: "/help/try_later"},
-	{route: "/livez", method: "GET", good: nothing},
-	{route: "/readyz", method: "GET", good: nothing},
-	{route: "/.well-known/oauth-authorization-server", method: "GET", good: nothing},
-	{route: "/.well-known/openid-configuration", method: "GET", good: nothing},
+	{route: "/jwks", method: "GET", good: noParameters},
+	{route: "/help/{reason}", method: "GET", good: noParameters, path: "/help/try_later"},
+	{route: "/livez", method: "GET", good: noParameters},
+	{route: "/readyz", method: "GET", good: noParameters},
+	{route: "/.well-known/oauth-authorization-server", method: "GET", good: noParameters},
+	{route: "/.well-known/openid-configuration", method: "GET", good: noParameters},
 }
 
-func nothing(*besieged) url.Values { return url.Values{} }
+func noParameters(*besieged) url.Values { return url.Values{} }
 
 // hostileHeaders are what a client or a proxy sends beside the parameters.
 var hostileHeaders = []string{

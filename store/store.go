@@ -273,7 +273,7 @@ type RecordQuery struct {
 	Policy     string    `json:"policy,omitempty"`      // one of the policies that gave the settings or refused
 	Label      string    `json:"label,omitempty"`       // one of the policy's tags
 	GrantID    string    `json:"grant_id,omitempty"`    // exact grant
-	Event      string    `json:"event,omitempty"`       // exact event
+	Event      string    `json:"event,omitempty"`       // an event, or a name that means several: see decisionlog.Select
 	Outcome    string    `json:"outcome,omitempty"`     // exact outcome
 	Reason     string    `json:"reason,omitempty"`      // exact reason
 	Since      time.Time `json:"since,omitzero"`        // at or after

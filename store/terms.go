@@ -3,6 +3,7 @@ package store
 import (
 	"slices"
 
+	"guestlist/broker"
 	"guestlist/broker/cimd"
 	"guestlist/broker/decisionlog"
 )
@@ -23,6 +24,13 @@ const (
 	MemberGrant
 	MemberLabel   // one of the policy's tags
 	MemberSummary // whether it stands for several refusals
+	MemberLife    // of an admission: created or refreshed; summaries of earlier programs lack it
+)
+
+// The values of MemberLife.
+const (
+	lifeCreated   = "created"   // the client did not live before
+	lifeRefreshed = "refreshed" // it did, and its host served its document anew
 )
 
 // Term is one value that a record can be found by.
@@ -67,20 +75,74 @@ func TermsOf(r decisionlog.Record) []Term {
 	for label := range r.Labels {
 		add(MemberLabel, label)
 	}
+	if r.Outcome == decisionlog.OutcomeAdmitted {
+		life := lifeCreated
+		if r.Refreshed {
+			life = lifeRefreshed
+		}
+		add(MemberLife, life)
+	}
 	return terms
 }
 
-// Terms returns what a record must have to fit q, beside what [TermsOf] leaves
-// out.
+// Terms returns what a record must have to fit q, beside its event and what
+// [TermsOf] leaves out.
 func (q RecordQuery) Terms() []Term {
 	all := []Term{
 		{MemberClient, q.ClientID}, {MemberHost, q.Host}, {MemberDomain, q.Domain}, {MemberSubject, q.Subject}, {MemberPolicy, q.Policy},
-		{MemberReason, q.Reason}, {MemberEvent, q.Event}, {MemberOutcome, q.Outcome}, {MemberGrant, q.GrantID}, {MemberLabel, q.Label},
+		{MemberReason, q.Reason}, {MemberOutcome, q.Outcome}, {MemberGrant, q.GrantID}, {MemberLabel, q.Label},
 	}
 	if q.Summaries {
 		all = append(all, Term{MemberSummary, summaryTerm})
 	}
 	return slices.DeleteFunc(all, func(t Term) bool { return t.Value == "" })
+}
+
+// picks is what the name q.Event means; nothing: any record. A name that the
+// catalogue has not is an event of another version of the program.
+func (q RecordQuery) picks() []decisionlog.Selection {
+	if q.Event == "" {
+		return nil
+	}
+	if known := decisionlog.Select(q.Event); len(known) > 0 {
+		return known
+	}
+	return []decisionlog.Selection{{Event: q.Event}}
+}
+
+// Choice is what a record that one selection picks can be found by.
+type Choice struct {
+	All  []Term // it has each of them
+	Any  []Term // where there are some, it has one of them
+	None []Term // it has none of them
+}
+
+// Choices returns the choices one of which a record of q.Event fits, where q
+// names one. A record that fits one may be of another event all the same:
+// [RecordQuery.Fits] says.
+func (q RecordQuery) Choices() []Choice {
+	var out []Choice
+	for _, s := range q.picks() {
+		c := Choice{All: []Term{{MemberEvent, s.Event}}}
+		if s.Outcome != "" {
+			c.All = append(c.All, Term{MemberOutcome, s.Outcome})
+		}
+		if s.PublicReason != "" {
+			for _, r := range broker.Reasons() {
+				if string(r.Reason.Public()) == s.PublicReason {
+					c.Any = append(c.Any, Term{MemberReason, string(r.Reason)})
+				}
+			}
+		}
+		if s.Created {
+			c.None = append(c.None, Term{MemberLife, lifeRefreshed})
+		}
+		if s.Refreshed {
+			c.None = append(c.None, Term{MemberLife, lifeCreated})
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // Fits reports whether a record has all that q asks for. It does not look at
@@ -90,7 +152,8 @@ func (q RecordQuery) Fits(r decisionlog.Record) bool {
 	case q.RequestID != "" && q.RequestID != r.RequestID && q.RequestID != r.LastRequestID,
 		q.DecisionID != "" && q.DecisionID != r.DecisionID,
 		!q.Since.IsZero() && r.Timestamp.Before(q.Since),
-		!q.Until.IsZero() && !r.Timestamp.Before(q.Until):
+		!q.Until.IsZero() && !r.Timestamp.Before(q.Until),
+		q.Event != "" && !slices.ContainsFunc(q.picks(), func(s decisionlog.Selection) bool { return s.Holds(r) }):
 		return false
 	}
 	wanted := q.Terms()

@@ -3,6 +3,7 @@ package decisionlog
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Event documents one event: what its records say beside the members that all
@@ -189,18 +190,19 @@ func Aliases() []Alias {
 
 // Select returns what picks the records that a name means, an event or an
 // alias; a name that ends in a dot means every event that begins so. Nothing:
-// there is no such name.
-func Select(name string) []Selection {
+// there is no such name. What it returns is for reading only.
+func Select(name string) []Selection { return selections()[name] }
+
+// selections are what every name means.
+var selections = sync.OnceValue(func() map[string][]Selection {
+	all := map[string][]Selection{}
 	for _, a := range Aliases() {
-		if a.Name == name {
-			return a.Means
-		}
+		all[a.Name] = a.Means
 	}
-	var out []Selection
 	for _, e := range Events() {
-		if e.Name == name || strings.HasSuffix(name, ".") && strings.HasPrefix(e.Name, name) {
-			out = append(out, Selection{Event: e.Name})
-		}
+		family, _, _ := strings.Cut(e.Name, ".")
+		pick := Selection{Event: e.Name}
+		all[e.Name], all[family+"."] = []Selection{pick}, append(all[family+"."], pick)
 	}
-	return out
-}
+	return all
+})

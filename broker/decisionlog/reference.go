@@ -25,7 +25,8 @@ func Reference(reasons []ReasonDoc) string {
 	for _, e := range Events() {
 		referEvent(&b, e)
 	}
-	b.WriteString("\n## Said by other records\n\n`guestlist audit ls --event NAME` knows these names too. What they tell of has no record of its own, so that nothing is written twice.\n\n| name | what happened | records |\n|---|---|---|\n")
+	b.WriteString("\n## Said by other records\n\n`guestlist audit ls --event NAME` knows these names too. What they tell of has no record of its own, so that nothing is written twice. " +
+		"A name that ends in a dot stands for every event that begins so: `token.`.\n\n| name | what happened | records |\n|---|---|---|\n")
 	for _, a := range Aliases() {
 		var means []string
 		for _, s := range a.Means {

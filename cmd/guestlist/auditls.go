@@ -31,7 +31,7 @@ func auditListCommand(server *serverFlags) *cobra.Command {
 			"csv is for spreadsheets: text that would run as a formula begins with an apostrophe.",
 		Example: "  guestlist audit ls --outcome refused --since 24h\n" +
 			"  guestlist audit ls --client https://agents.example/oauth/client.json -o csv\n" +
-			"  guestlist audit ls --person alice --event token.issued\n" +
+			"  guestlist audit ls --person alice --event token.\n" +
 			"  guestlist audit ls --policy agents --follow -o ndjson",
 		Args: noArgs,
 	}
@@ -79,7 +79,7 @@ func recordFlags(c *cobra.Command, f *admin.RecordFilter) func(*admin.RecordFilt
 	fl.StringVar(&f.Policy, "policy", "", "only where this policy gave the settings or refused")
 	fl.StringVar(&f.Label, "label", "", "only with this label, one of the tags of the policy")
 	fl.StringVar(&f.GrantID, "grant", "", "only this grant")
-	fl.StringVar(&f.Event, "event", "", "only this event, for instance admission.decided")
+	fl.StringVar(&f.Event, "event", "", "only this event, for instance admission.decided; client.created and other names that guestlist audit reference lists; token. for all that begin so")
 	fl.StringVar(&f.Outcome, "outcome", "", "only this outcome, for instance admitted, reused, refused, issued, granted or done")
 	fl.StringVar(&since, "since", "", "not older: a time, a date or how long ago (2026-11-20T10:00:00Z, 2026-11-20, 24h)")
 	fl.StringVar(&until, "until", "", "older: a time, a date or how long ago")
@@ -94,18 +94,18 @@ func recordFlags(c *cobra.Command, f *admin.RecordFilter) func(*admin.RecordFilt
 	}
 }
 
-// outcomes are all that a record can have.
-var outcomes = []string{
-	decisionlog.OutcomeAdmitted, decisionlog.OutcomeDone, decisionlog.OutcomeGranted, decisionlog.OutcomeHeld, decisionlog.OutcomeIssued,
-	decisionlog.OutcomePruned, decisionlog.OutcomeRefused, decisionlog.OutcomeReused,
-}
-
 // checkNames refuses a name that no record can have, and tells the one that
 // was perhaps meant.
 func checkNames(f admin.RecordFilter) error {
-	var events, reasons []string
+	var events, outcomes, reasons []string
 	for _, e := range decisionlog.Events() {
-		events = append(events, e.Name)
+		events, outcomes = append(events, e.Name), append(outcomes, e.Outcomes...)
+	}
+	for _, a := range decisionlog.Aliases() {
+		events = append(events, a.Name)
+	}
+	if len(decisionlog.Select(f.Event)) > 0 {
+		f.Event = ""
 	}
 	for _, r := range broker.Reasons() {
 		reasons = append(reasons, string(r.Reason))
@@ -118,6 +118,7 @@ func checkNames(f admin.RecordFilter) error {
 			continue
 		}
 		slices.Sort(name.known)
+		name.known = slices.Compact(name.known)
 		meant := didYouMean(closestName(name.value, name.known))
 		if meant == "" {
 			meant = ": want one of " + strings.Join(name.known, ", ")

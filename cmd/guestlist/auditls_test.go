@@ -26,6 +26,8 @@ func TestAuditNames(t *testing.T) {
 	for args, want := range map[string]string{
 		"ls --outcome refuse":                   `--outcome "refuse": no record can have it (did you mean refused?)`,
 		"ls --event tokens.issued":              "(did you mean token.issued?)",
+		"ls --event client.create":              "(did you mean client.created?)",
+		"ls --event tokens.":                    "no record can have it",
 		"ls --reason no_policy_match":           "(did you mean no_policy_matched?)",
 		"ls --outcome xyz":                      "want one of admitted, done",
 		"ls --limit 0":                          "want a number from 1 to 1000",
@@ -47,6 +49,7 @@ func TestAuditPages(t *testing.T) {
 	socket := adminSocket(t)
 	for _, test := range []struct{ args, first, errs string }{
 		{"--limit 2", `"seq":5`, "there are older records that fit: add --before 5\n"},
+		{"--limit 1 --event client.refused", `"seq":3`, "there are older records that fit: add --before 3\n"},
 		{"--limit 2 --before 5", `"seq":3`, "there are older records that fit: add --before 3\n"},
 		{"--limit 2 --before 3", `"seq":1`, ""},
 		{"--limit 4 --after 0", `"seq":1`, "there are newer records that fit: add --after 4\n"},

@@ -23,7 +23,7 @@ type RecordFilter struct {
 	Policy   string // one of the policies that gave the settings or refused
 	Label    string // one of the policy's tags
 	GrantID  string // exact grant
-	Event    string // exact event
+	Event    string // an event, or a name that means several: see decisionlog.Select
 	Outcome  string // exact outcome
 	Reason   string // exact reason
 

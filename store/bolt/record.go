@@ -84,6 +84,8 @@ type facts struct {
 	Event         string            `json:"event"`
 	Outcome       string            `json:"outcome"`
 	Reason        string            `json:"reason"`
+	PublicReason  string            `json:"public_reason"`
+	Refreshed     bool              `json:"refreshed"`
 	Policy        []string          `json:"policy"`
 	Labels        map[string]string `json:"labels"`
 	Phases        []struct {
@@ -101,7 +103,8 @@ func factsOf(s decisionlog.Sealed) (decisionlog.Record, error) {
 	}
 	r := decisionlog.Record{
 		Timestamp: f.Timestamp, RequestID: f.RequestID, LastRequestID: f.LastRequestID, DecisionID: f.DecisionID, ClientID: f.ClientID,
-		Subject: f.Subject, Actor: f.Actor, GrantID: f.GrantID, Event: f.Event, Outcome: f.Outcome, Reason: f.Reason, Policy: f.Policy, Labels: f.Labels,
+		Subject: f.Subject, Actor: f.Actor, GrantID: f.GrantID, Event: f.Event, Outcome: f.Outcome, Reason: f.Reason, PublicReason: f.PublicReason,
+		Refreshed: f.Refreshed, Policy: f.Policy, Labels: f.Labels,
 	}
 	for _, p := range f.Phases {
 		var phase decisionlog.Phase

@@ -24,6 +24,7 @@ const (
 type scan struct {
 	q      store.RecordQuery
 	terms  []uint32 // that a record must have
+	among  []choice // one of which a record must fit; none: any does
 	bucket bucket   // index; empty: the summaries
 	prefix []byte   // of the index, in front of the sequence number
 	pos    uint64   // sequence number that was looked at last
@@ -32,6 +33,17 @@ type scan struct {
 	done   bool
 
 	skipBad bool // pass over records that cannot be read
+}
+
+// choice is a store.Choice as it is stored.
+type choice struct{ all, any, none []uint32 }
+
+func keysOf(terms []store.Term) []uint32 {
+	var out []uint32
+	for _, t := range terms {
+		out = append(out, termKey(t))
+	}
+	return out
 }
 
 // newScan begins at the end that the query names.
@@ -46,8 +58,9 @@ func newScan(q store.RecordQuery) *scan {
 	if q.Newest {
 		sc.pos = sc.q.Before
 	}
-	for _, t := range q.Terms() {
-		sc.terms = append(sc.terms, termKey(t))
+	sc.terms = keysOf(q.Terms())
+	for _, c := range q.Choices() {
+		sc.among = append(sc.among, choice{keysOf(c.All), keysOf(c.Any), keysOf(c.None)})
 	}
 	return sc
 }
@@ -199,7 +212,34 @@ func (sc *scan) candidates(v view, block uint64) (postings, error) {
 	for _, term := range sc.terms {
 		among = among.and(sum.find(term))
 	}
-	return among, nil
+	if len(sc.among) == 0 || among == (postings{}) {
+		return among, nil
+	}
+	var chosen postings
+	for _, c := range sc.among {
+		chosen = chosen.or(c.in(sum, among))
+	}
+	return chosen, nil
+}
+
+// in returns those of some records that a summary does not rule out for c.
+func (c choice) in(sum summary, among postings) postings {
+	for _, term := range c.all {
+		among = among.and(sum.find(term))
+	}
+	if len(c.any) > 0 && among != (postings{}) {
+		var any postings
+		for _, term := range c.any {
+			any = any.or(sum.find(term))
+		}
+		among = among.and(any)
+	}
+	for _, term := range c.none {
+		if found := sum.find(term); found != everyPosting { // which may mean that it cannot tell
+			among = among.less(found)
+		}
+	}
+	return among
 }
 
 // take keeps the record when it fits.

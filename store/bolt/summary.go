@@ -36,6 +36,20 @@ func (p postings) and(q postings) postings {
 	return p
 }
 
+func (p postings) or(q postings) postings {
+	for i := range p {
+		p[i] |= q[i]
+	}
+	return p
+}
+
+func (p postings) less(q postings) postings {
+	for i := range p {
+		p[i] &^= q[i]
+	}
+	return p
+}
+
 // termLen is the length of a stored term: 4 bits for the member, 20 for a hash
 // of the value. Members do not share hashes, so that no host that a stranger
 // chooses is taken for an event.

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"guestlist/broker"
 	"guestlist/broker/decisionlog"
 	"guestlist/store"
 )
@@ -24,10 +25,11 @@ func logged(e *env) []decisionlog.Record {
 		r.ClientID = "https://" + []string{"a.one.example", "b.one.example:8443", "two.example"}[i%3] + "/" + name("", i%7)
 		r.Event = []string{"admission.decided", "token.issued", "consent.granted"}[i/2%3]
 		if i%5 == 0 {
-			r.Outcome, r.Reason = decisionlog.OutcomeRefused, []string{"policy_denied", "fetch_dns"}[i/5%2]
+			reason := []broker.Reason{broker.ReasonPolicyDenied, broker.ReasonFetchDNS, broker.ReasonDocumentNotJSON}[i/5%3]
+			r.Outcome, r.Reason, r.PublicReason = decisionlog.OutcomeRefused, string(reason), string(reason.Public())
 			r.Phases = []decisionlog.Phase{{Phase: "url", Denials: []decisionlog.Denial{{Policy: "guardrails"}, {Policy: "p1"}}}}
 		} else {
-			r.Policy = []string{name("p", i%4), "q"}
+			r.Policy, r.Refreshed = []string{name("p", i%4), "q"}, i%11 > 0
 		}
 		if i%4 == 1 {
 			r.Subject, r.GrantID, r.Labels = name("s", i%50), name("g", i%90), map[string]string{"gold": "true", name("l", i%3): "true"}
@@ -71,7 +73,7 @@ func naive(all []decisionlog.Record, q store.RecordQuery) (want []uint64) {
 		}
 		seq := uint64(i + 1)
 		if is(q.ClientID, r.ClientID) && is(q.Host, host) && is(q.Domain, domain) && is(q.Subject, r.Subject) && is(q.Policy, policies...) &&
-			is(q.Label, slices.Collect(maps.Keys(r.Labels))...) && is(q.GrantID, r.GrantID) && is(q.Event, r.Event) && is(q.Outcome, r.Outcome) &&
+			is(q.Label, slices.Collect(maps.Keys(r.Labels))...) && is(q.GrantID, r.GrantID) && (is(q.Event, r.Event) || slices.ContainsFunc(decisionlog.Select(q.Event), func(s decisionlog.Selection) bool { return s.Holds(r) })) && is(q.Outcome, r.Outcome) &&
 			is(q.Reason, r.Reason) && (!q.Summaries || r.LastRequestID != "") && is(q.RequestID, r.RequestID, r.LastRequestID) && is(q.DecisionID, r.DecisionID) &&
 			(q.Since.IsZero() || !r.Timestamp.Before(q.Since)) && (q.Until.IsZero() || r.Timestamp.Before(q.Until)) &&
 			seq > q.After && (q.Before == 0 || seq < q.Before) {
@@ -96,6 +98,9 @@ func some(t *rapid.T, label string, values ...string) string {
 	return rapid.SampledFrom(values).Draw(t, label)
 }
 
+// selections are names that mean several events, or some of the records of one.
+var selections = []string{"client.created", "client.refreshed", "client.admitted", "client.refused", "document.rejected", "token.", "consent.", "client.deleted"}
+
 // drawQuery draws a query about logged.
 func drawQuery(t *rapid.T) store.RecordQuery {
 	q := store.RecordQuery{
@@ -106,7 +111,7 @@ func drawQuery(t *rapid.T) store.RecordQuery {
 		Policy:    some(t, "policy", "p001", "p1", "q", "guardrails", "none"),
 		Label:     some(t, "label", "gold", "l002", "silver"),
 		GrantID:   some(t, "grant", "g001", "g089", "g"),
-		Event:     some(t, "event", "admission.decided", "token.issued", "rare", "never"),
+		Event:     some(t, "event", append(selections, "admission.decided", "token.issued", "rare", "never")...),
 		Outcome:   some(t, "outcome", decisionlog.OutcomeRefused, decisionlog.OutcomeAdmitted),
 		Reason:    some(t, "reason", "policy_denied", "fetch_dns", "fetch_tls"),
 		Summaries: rapid.IntRange(0, 5).Draw(t, "summaries") == 0,
@@ -135,6 +140,9 @@ func recordFilters(e *env) {
 		{Policy: "q"}, {Label: "gold"}, {GrantID: "g001"}, {Event: "rare"}, {Event: "rare", Newest: true, Limit: 1}, {Outcome: decisionlog.OutcomeRefused},
 		{Reason: "fetch_dns"}, {Summaries: true}, {Summaries: true, Newest: true, Limit: 3}, {Summaries: true, Since: moment(300 * time.Second), Until: moment(900 * time.Second)}, {RequestID: "flood"}, {RequestID: "r108"}, {DecisionID: "d700"}, {Before: 257}, {Before: 257, Newest: true, Limit: 2},
 		{After: 256, Limit: 2}, {After: 255, Before: 258}, {RequestID: "flood", Before: 300, Newest: true}, {RequestID: "flood", After: 300, Before: 500},
+	}
+	for _, name := range selections[:7] {
+		one = append(one, store.RecordQuery{Event: name}, store.RecordQuery{Event: name, Newest: true, Limit: 3, Before: 700})
 	}
 	for _, q := range one {
 		want := naive(all, q)

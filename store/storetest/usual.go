@@ -29,6 +29,7 @@ func Usual(i int) decisionlog.Record {
 	switch {
 	case i%4 == 0:
 		r.Event, r.Outcome, r.Subject, r.GrantID, r.TokenID = "admission.decided", decisionlog.OutcomeAdmitted, "", "", ""
+		r.Refreshed = i%20_000 != 0 // a client is created once, and lives for long
 		r.Phases = []decisionlog.Phase{{Phase: "url", Allowed: true, Winner: r.Policy, Candidates: []decisionlog.Candidate{{Policy: r.Policy[0], Pattern: "https://*.example/**", Mode: "enforce", Settles: true}}}}
 	case i%10 == 1:
 		r.Event, r.Outcome, r.Reason, r.Subject, r.GrantID, r.TokenID, r.Policy = "admission.decided", decisionlog.OutcomeRefused, "no_policy_matched", "", "", "", nil

@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -53,6 +54,7 @@ func BenchmarkAudit(b *testing.B) {
 		{"why, decision", why(mid.DecisionID, time.Time{})},
 		{"why, client", why(mid.ClientID, time.Time{})},
 		{"why, client then", why(mid.ClientID, mid.Timestamp)},
+		{"why, counted by none", why(fmt.Sprintf("%012x%020x", mid.Timestamp.UnixMilli(), 1), time.Time{})},
 		{"ls", ls(admin.RecordFilter{})},
 		{"ls, client", ls(admin.RecordFilter{ClientID: mid.ClientID})},
 		{"ls, person", ls(admin.RecordFilter{Person: storetest.Usual(3).Subject})},

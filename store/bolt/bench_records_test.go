@@ -73,7 +73,7 @@ func BenchmarkRecords(b *testing.B) {
 		for _, newest := range []bool{true, false} {
 			test.q.Limit, test.q.Newest = 100, newest
 			b.Run(fmt.Sprintf("%s/newest=%v", test.name, newest), func(b *testing.B) {
-				found := 0
+				found, began := 0, cpu(b)
 				for b.Loop() {
 					list, err := s.Records(context.Background(), test.q)
 					if err != nil {
@@ -81,6 +81,7 @@ func BenchmarkRecords(b *testing.B) {
 					}
 					found = len(list)
 				}
+				b.ReportMetric(float64(cpu(b)-began)/float64(b.N), "cpu-ns/op")
 				b.ReportMetric(float64(found), "records")
 			})
 		}

@@ -25,6 +25,10 @@ type Policy interface {
 	// Facts are the operator's data, input.facts: complete, never nil, read
 	// only, the same for the life of the value.
 	Facts() map[string]any
+	// Claims names the members of input.user.claims that an answer can depend
+	// on, read only; all says that it can depend on any. Whoever asks leaves the
+	// others out, so that no record has what nobody read.
+	Claims() (names []string, all bool)
 }
 
 // Query is one question to a Policy.

@@ -56,6 +56,22 @@ func totalUser(u UserInput) UserInput {
 	return u
 }
 
+// readBy is u with the claims that p reads, and no others.
+func (u UserInput) readBy(p Policy) UserInput {
+	names, all := p.Claims()
+	if all {
+		return u
+	}
+	read := make(map[string]any, len(names))
+	for _, name := range names {
+		if v, ok := u.Claims[name]; ok {
+			read[name] = v
+		}
+	}
+	u.Claims = read
+	return u
+}
+
 // totalGrant is g without nil lists.
 func totalGrant(g GrantInput) GrantInput {
 	g.Scopes, g.Resources = list(g.Scopes), list(g.Resources)

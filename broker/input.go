@@ -136,7 +136,8 @@ type Effective struct {
 	Resources     []string `json:"resources"`
 }
 
-// UserInput is the person who signed in.
+// UserInput is the person who signed in. Of the claims a policy is given those
+// that it reads, see [Policy.Claims].
 type UserInput struct {
 	Sub      string         `json:"sub"`
 	Groups   []string       `json:"groups"`

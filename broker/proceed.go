@@ -32,7 +32,7 @@ func (c *call) proceed() error {
 		return err
 	}
 	c.describeDocument()
-	c.input.User = totalUser(*c.req.Person)
+	c.input.User = totalUser(*c.req.Person).readBy(c.policy)
 	phase := PhaseUser
 	if r := c.req.Refresh; r != nil {
 		phase, c.input.Grant, c.input.Now = PhaseRefresh, totalGrant(r.Grant), totalNow(r.Now)

@@ -524,6 +524,7 @@ type fakePolicy struct {
 	facts    map[string]any
 	settings broker.Settings
 	answer   func(q broker.Query, d *broker.Decision)
+	claims   []string // that it reads
 
 	mu    sync.Mutex
 	asked []broker.Query
@@ -540,6 +541,8 @@ func (p *fakePolicy) Facts() map[string]any {
 	}
 	return p.facts
 }
+
+func (p *fakePolicy) Claims() ([]string, bool) { return p.claims, false }
 
 func (p *fakePolicy) Decide(_ context.Context, q broker.Query) broker.Decision {
 	p.mu.Lock()

@@ -165,6 +165,7 @@ func (s *Set) addUnit(ctx context.Context, u *unit, out *report) {
 		return
 	}
 	rt, d := c.runtime(), newReader(c.compiler)
+	s.readClaims(c, d)
 	for _, p := range u.packages {
 		switch p.kind {
 		case kindPolicy:
@@ -176,7 +177,7 @@ func (s *Set) addUnit(ctx context.Context, u *unit, out *report) {
 		case kindDefaults:
 			s.defaults = rt.buildPolicy(ctx, p, d, out).settings
 		case kindMask:
-			s.mask = u.buildMask(ctx, p, out)
+			s.buildMask(ctx, u, p, out)
 		}
 	}
 }

@@ -156,34 +156,34 @@ func readEdit(t *ast.Term) (decisionlog.Edit, error) {
 
 // buildMask prepares admission.mask with the libraries that it uses. They are
 // compiled apart from the policies, whose input is another one.
-func (u *unit) buildMask(ctx context.Context, p *pkg, out *report) *mask {
+func (s *Set) buildMask(ctx context.Context, u *unit, p *pkg, out *report) {
 	about := &policy{name: p.name, kind: p.kind, file: p.file, line: p.line}
 	about.annotate(p, out)
 	about.checkCare(out)
 	if p.rules[maskRule] == nil {
 		out.fail(p.file, p.line, "mask_invalid", `write: mask contains "/input/request/source/user_agent"`, "package %s has no rule mask", p.name)
-		return nil
+		return
 	}
 	part := u.usedBy(p)
 	c := part.compile(part.modules, recordSchema(u.facts), out)
 	if c == nil {
-		return nil
+		return
 	}
 	c.checkRefs(out)
 	if out.failed() {
-		return nil
+		return
 	}
 	d := newReader(c.compiler)
 	r, err := c.runtime().prepare(p, maskRule, p.rules[maskRule], d)
 	if err != nil {
 		out.fail(p.file, p.line, "rego_error", "", "package %s: rule mask: %v", p.name, err)
-		return nil
+		return
 	}
-	m := &mask{rule: r, reads: slices.Sorted(maps.Keys(d.all(compiledRules(c.compiler, p)[maskRule])))}
+	s.mask = &mask{rule: r, reads: slices.Sorted(maps.Keys(d.all(compiledRules(c.compiler, p)[maskRule])))}
+	s.readMaskClaims(s.mask, d)
 	if r.constant {
-		m.readConstant(ctx, u.facts, out)
+		s.mask.readConstant(ctx, u.facts, out)
 	}
-	return m
 }
 
 // readConstant evaluates a rule that reads nothing of the record, once.

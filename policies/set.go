@@ -26,6 +26,7 @@ type Set struct {
 	keys       inputKeys
 	schema     factsSchema
 	facts      map[string]any // complete
+	claims     claims
 }
 
 var _ broker.Policy = (*Set)(nil)

@@ -36,6 +36,8 @@ func (willing) Bundle() broker.Bundle { return broker.Bundle{} }
 func (willing) Engine() string        { return "fake" }
 func (willing) Facts() map[string]any { return map[string]any{} }
 
+func (willing) Claims() ([]string, bool) { return nil, false }
+
 // host serves one document for every client.
 type host struct {
 	body  string

@@ -21,6 +21,10 @@ func (r Room) Waits() string {
 	return [...]string{"", "new clients", "new clients and new grants", "new clients, new grants and tokens"}[r]
 }
 
+// Short reports whether there is so little room that records of refusals are
+// held as short as they may be.
+func (r Room) Short() bool { return r == RoomForEnds }
+
 // roomAgain is when to ask again where there is too little room: a disk is
 // cleared by people.
 const roomAgain = time.Minute

@@ -30,11 +30,16 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request, v *visit) er
 		return broker.Refuse(broker.ReasonRequestInvalid, "token is missing")
 	}
 	var answer map[string]any
+	var failed error
 	err = s.step(r.Context(), func(u store.Unit) error {
-		var err error
-		answer, err = s.introspection(r, u, v, caller, p.one("token"))
-		return err
+		answer, failed = s.introspection(r, u, v, caller, p.one("token"))
+		return failed
 	})
+	if failed == nil && err != nil && answer["active"] == false {
+		// It met what is over: that does not rest on the commit that notes it,
+		// and the next who meets it notes it again.
+		v.outcome, err = "inactive, "+bounded(err.Error(), 200), nil
+	}
 	if err != nil {
 		return err
 	}
@@ -85,7 +90,7 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 // cannot be kept the answer stands.
 func (s *Server) sampleIntrospection(v *visit, g store.Grant, tokenID, resource string) {
 	key := g.ID + " " + resource
-	if s.hasRoom(broker.RoomForTokens) != nil || !s.introspected.Pick(key, s.cfg.Now()) {
+	if s.cfg.Store.Room().Short() || !s.introspected.Pick(key, s.cfg.Now()) {
 		return
 	}
 	v.subject = s.cfg.Keys.Pseudonym(g.Subject)

@@ -167,6 +167,34 @@ func TestIntrospectionMeetsADeadClient(t *testing.T) {
 	}
 }
 
+// TestIntrospectionOfTheDeadOnAFullDisk: what is over is inactive also while
+// its end cannot be written, and the end is written by the next who meets it.
+func TestIntrospectionOfTheDeadOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	var f *flaky
+	s := servertest.New(t, servertest.Options{Wrap: func(st store.Store) store.Store {
+		f = &flaky{Store: st, left: -1}
+		return f
+	}})
+	s.Docs.Publish(client, refreshing)
+	token := signedIn(t, s)["access_token"]
+	check(t, s.Activate(map[string]string{"p.rego": "package admission.defaults\n\nsettings := {}\n"}))
+	f.set(true)
+	if status, got, _ := introspect(t, s, "Example MCP server", servertest.Secret, token); status != http.StatusOK || got["active"] != false {
+		t.Errorf("introspection: %d %v, want inactive", status, got)
+	}
+	f.set(false)
+	if r := s.Records(store.RecordQuery{Event: "client.pruned"}); len(r) != 0 {
+		t.Errorf("client.pruned records = %+v, want none: nothing could be written", r)
+	}
+	if isActive(t, s, token) {
+		t.Error("a client that no policy names is alive")
+	}
+	if r := s.Records(store.RecordQuery{Event: "client.pruned"}); len(r) != 1 {
+		t.Errorf("client.pruned records = %+v, want one", r)
+	}
+}
+
 // TestRS256WhereAResourceAsks is X13: both keys are published, and the
 // resource's tokens are signed with the one it asks for.
 func TestRS256WhereAResourceAsks(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 type BatchConfig struct {
 	Commit   func(ctx context.Context, records []Record) error // writes all or nothing
 	Single   func(reason string) bool                          // whether refusals for it are never summarised; see broker.Reason
+	Short    func() bool                                       // whether there is so little room that what may be summarised is, from the first refusal on; nil: there never is
 	MaxDelay time.Duration                                     // the longest a record waits; zero means 1 second
 	Max      int                                               // records held at most, beside a few summaries; zero means 2048
 	// Window is how many like refusals of one network are written one by one

@@ -44,15 +44,17 @@ type flood struct {
 // fold counts r in a summary, and reports false where r may have a record of
 // its own: while its network was refused for the same reason less often than
 // Window since the last flush, less than half of the room is taken, and all
-// refusals together keep within Max/2 at once and Window a second. So what is
-// written in a flood does not grow with it but for the digests.
+// refusals together keep within Max/2 at once and Window a second; never while
+// room is short. So what is written in a flood does not grow with it but for
+// the digests.
 func (b *Batch) fold(r Record) bool {
 	k := likeness{Subscriber(r.Source), r.Event, r.Reason, r.Revision, r.Epoch}
 	n := b.seen[k]
 	if n > 0 || len(b.seen) < seenMost {
 		b.seen[k] = n + 1
 	}
-	if often := n >= b.cfg.Window && r.Source != ""; !often && len(b.held) < b.cfg.Max/2 && b.spend(r.Timestamp) {
+	short := b.cfg.Short != nil && b.cfg.Short()
+	if often := n >= b.cfg.Window && r.Source != ""; !short && !often && len(b.held) < b.cfg.Max/2 && b.spend(r.Timestamp) {
 		return false
 	}
 	sum := b.open[k]

@@ -102,6 +102,46 @@ func TestStandsFor(t *testing.T) {
 	}
 }
 
+// TestShortOfRoom: while there is little room every refusal that may be
+// summarised is, from the first one on, and none is lost; what never is has its
+// own record.
+func TestShortOfRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, short := &writes{}, true
+		b, err := decisionlog.NewBatch(decisionlog.BatchConfig{Commit: w.commit, Single: broker.Single, Short: func() bool { return short }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		for i := range 300 {
+			if err := b.Add(refusal(now, "store_low", fmt.Sprintf("192.0.2.%d", i%200))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			if err := b.Add(refusal(now, "client_blocked", "192.0.2.1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got := w.all()
+		if n := refused(got); len(got) != 4 || n["store_low"] != 300 || n["client_blocked"] != 3 {
+			t.Errorf("%d records of %v, want one of 300 refusals and one of each blocked client", len(got), n)
+		}
+		short = false
+		for range 3 {
+			if err := b.Add(refusal(now, "store_low", "192.0.2.1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.Close(t.Context()); err != nil || len(w.all()) != 7 {
+			t.Errorf("with room again: %v, %d records, want three more", err, len(w.all()))
+		}
+	})
+}
+
 // TestFloodIsBounded is B40, G-15 and design §6: what a flood writes is a burst
 // and so many records a second, whatever its rate and its number of sources;
 // nothing of it is lost, and what is never summarised is not.

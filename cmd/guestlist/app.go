@@ -154,7 +154,9 @@ func (a *app) compacted(c bolt.Compaction) {
 func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded) error {
 	var err error
 	p := a.plan
-	if a.batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{Single: broker.Single, Commit: store.Log{Store: a.store}.Append}); err != nil {
+	if a.batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{
+		Single: broker.Single, Short: func() bool { return a.store.Room().Short() }, Commit: store.Log{Store: a.store}.Append,
+	}); err != nil {
 		return err
 	}
 	a.broker, err = broker.New(broker.Config{

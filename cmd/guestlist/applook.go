@@ -47,6 +47,9 @@ func (l *looker) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		if l.store.Room().Short() {
+			continue // what it would learn can wait
+		}
 		for range lookRounds {
 			if err := l.round(ctx); err != nil && ctx.Err() == nil {
 				l.log.Error().Str("event", "document.look_failing").Err(err).Send()

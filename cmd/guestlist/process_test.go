@@ -222,9 +222,10 @@ func TestKillBetweenClientAndCode(t *testing.T) {
 
 // TestStoreThatCannotBeWritten fills the store's file up to a size limit: no
 // code and no token comes out, the server is not ready and says so, and all
-// recovers without a restart.
+// recovers without a restart. Nothing is reserved, so that nothing waits before.
 func TestStoreThatCannotBeWritten(t *testing.T) {
 	s := newSite(t)
+	s.add("store_reserve: 0\n")
 	p := s.serve()
 	alice := s.alice()
 	resp, body := alice.get(s.authorizeLink())

@@ -176,7 +176,9 @@ func (s *Server) assemble(o Options) {
 	if o.Wrap != nil {
 		s.Kept = o.Wrap(s.Kept)
 	}
-	s.Batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{Single: broker.Single, Commit: store.Log{Store: s.Kept}.Append, MaxDelay: time.Hour})
+	s.Batch, err = decisionlog.NewBatch(decisionlog.BatchConfig{
+		Single: broker.Single, Short: func() bool { return s.Kept.Room().Short() }, Commit: store.Log{Store: s.Kept}.Append, MaxDelay: time.Hour,
+	})
 	check(t, err)
 	if o.Fetch == nil {
 		o.Fetch = door

@@ -103,7 +103,7 @@ var errRerun = errors.New("rerun")
 // commitBatch answers every request of batch.
 func (s *Store) commitBatch(batch []*request) {
 	answers := make([]error, len(batch))
-	began := time.Now()
+	began, ill := time.Now(), s.Healthy() != nil
 	t, err := s.run(batch, answers)
 	if noRoom(err) {
 		s.fullUp()
@@ -112,6 +112,9 @@ func (s *Store) commitBatch(batch []*request) {
 		}
 	}
 	s.report(t, err, answers)
+	if ill && err == nil && s.room.wanted >= 0 {
+		_ = s.judge() // what cannot be measured now is measured again soon
+	}
 	if s.told != nil {
 		s.told(Committed{Units: len(batch), Took: time.Since(began), Err: err})
 	}

@@ -105,8 +105,8 @@ func (s *Store) measure() (free, size int64, err error) {
 		return 0, 0, err
 	}
 	if limit, ok := fileLimit(); ok {
-		// Beyond its length bbolt makes the file longer in steps, or not at all.
-		outside = min(outside, max(info.Size(), limit-int64(s.db.AllocSize))-in.end)
+		// bbolt makes the file longer in steps, or not at all.
+		outside = min(outside, max(min(info.Size(), limit), limit-int64(s.db.AllocSize))-in.end)
 	}
 	return in.free + max(outside, 0) + s.ballast, size, nil
 }

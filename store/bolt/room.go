@@ -79,6 +79,7 @@ func (s *Store) Measure(ctx context.Context) error {
 	_, before := s.Free()
 	var failed error
 	err := s.submit(ctx, []op{{check: func(*txn) error {
+		s.climb()
 		failed = s.judge()
 		return nil
 	}}})
@@ -96,12 +97,8 @@ func (s *Store) Measure(ctx context.Context) error {
 	return nil
 }
 
-// judge measures, and takes back step by step what a failure forced.
-func (s *Store) judge() error {
-	free, size, err := s.measure()
-	if err != nil {
-		return err
-	}
+// climb takes back step by step what a failure forced, while writing works.
+func (s *Store) climb() {
 	r := &s.room
 	if r.good++; s.Healthy() != nil {
 		r.good = 0
@@ -109,6 +106,15 @@ func (s *Store) judge() error {
 	if r.forced > broker.RoomForAll && r.good >= climbAfter {
 		r.forced, r.good = r.forced-1, 0
 	}
+}
+
+// judge measures, and makes known what that is enough for.
+func (s *Store) judge() error {
+	free, size, err := s.measure()
+	if err != nil {
+		return err
+	}
+	r := &s.room
 	if size == 0 {
 		s.settle(r.forced, -1)
 		return nil

@@ -25,6 +25,8 @@ func auditWhyCommand(server *serverFlags) *cobra.Command {
 			"policies of today would answer. ID is the request id that a page or an OAuth\n" +
 			"error showed, a decision id, or a client identifier URL for the last decision\n" +
 			"about it, or with --at for the one in force at a moment.\n\n" +
+			"Of a request id that no record names it says what is known: when it was given\n" +
+			"out, and which count of a flood's refusals has it, or that nothing was refused.\n\n" +
 			"--save writes what it takes to decide again elsewhere into a new directory: the\n" +
 			"document, the policy files and maxima of the revision, input and result. They\n" +
 			"may hold personal data.",

@@ -224,7 +224,7 @@ func TestRS256WhereAResourceAsks(t *testing.T) {
 }
 
 // check ends a test on an error.
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,12 @@ type recorded struct {
 // operators lets an operator act on s, as who the test runs as.
 func operators(t *testing.T, s *servertest.Server) *admin.Client {
 	t.Helper()
+	return admin.NewClient(operatorSocket(t, s))
+}
+
+// operatorSocket is where operators act on s.
+func operatorSocket(t testing.TB, s *servertest.Server) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "gl")
 	check(t, err)
 	socket := filepath.Join(dir, "s")
@@ -53,7 +59,7 @@ func operators(t *testing.T, s *servertest.Server) *admin.Client {
 	web.Listener, web.Config.ConnContext = l, admin.ConnContext
 	web.Start()
 	t.Cleanup(func() { web.Close(); os.RemoveAll(dir) })
-	return admin.NewClient(socket)
+	return socket
 }
 
 // newRecorded starts a server whose one client may refresh.

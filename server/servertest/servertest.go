@@ -49,20 +49,21 @@ type Options struct {
 	Secrets   map[string]string // secret by resource id; nil: Resource has Secret
 	Facts     map[string]any    // values of input.facts, see SetFacts
 	AdmitOff  bool
-	HostMap   map[string]string             // further names, host:port to the address dialled
-	Resolver  fetch.Resolver                // answers names that are in no map; nil: the system's
-	Timeout   time.Duration                 // of a fetch; zero: the program's default
-	Fetch     broker.Fetcher                // brings documents; nil: the guarded door, from Docs and HostMap
-	Budgets   broker.Budgets                // of cold fetches; zero: the program's defaults
-	Caps      broker.Caps                   // of clients; zero: the program's defaults
-	Hidden    bool                          // cimd.advertise: false
-	Known     []broker.Registered           // clients of the configuration
-	Path      string                        // path of the issuer, like /tenant
-	Wrap      func(store.Store) store.Store // stands between server and store, to make it fail; nil: nothing does
-	Log       io.Writer                     // wide events; nil: dropped
-	Observe   Observer                      // is told what happens; the zero value: nobody is
-	Dir       string                        // where store and keys are; empty: a temporary directory
-	SignIns   signin.Rate                   // of one source; zero: the program's default
+	HostMap   map[string]string               // further names, host:port to the address dialled
+	Resolver  fetch.Resolver                  // answers names that are in no map; nil: the system's
+	Timeout   time.Duration                   // of a fetch; zero: the program's default
+	Fetch     broker.Fetcher                  // brings documents; nil: the guarded door, from Docs and HostMap
+	Budgets   broker.Budgets                  // of cold fetches; zero: the program's defaults
+	Caps      broker.Caps                     // of clients; zero: the program's defaults
+	Hidden    bool                            // cimd.advertise: false
+	Known     []broker.Registered             // clients of the configuration
+	Path      string                          // path of the issuer, like /tenant
+	Wrap      func(store.Store) store.Store   // stands between server and store, to make it fail; nil: nothing does
+	Front     func(http.Handler) http.Handler // stands between network and server; nil: nothing does
+	Log       io.Writer                       // wide events; nil: dropped
+	Observe   Observer                        // is told what happens; the zero value: nobody is
+	Dir       string                          // where store and keys are; empty: a temporary directory
+	SignIns   signin.Rate                     // of one source; zero: the program's default
 	// Disk says how much of the file system is free, out of how much, at each
 	// Store.Measure, against a reserve of 256 MiB; nil: the system is asked.
 	Disk  func() (free, size int64, err error)
@@ -147,7 +148,11 @@ func New(t testing.TB, o Options) *Server {
 		o.Hosts = []string{"client.example.com"}
 	}
 	s.Docs = newDocuments(t, o.Hosts)
-	s.web = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Handler.ServeHTTP(w, r) }))
+	var front http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Handler.ServeHTTP(w, r) })
+	if o.Front != nil {
+		front = o.Front(front)
+	}
+	s.web = httptest.NewUnstartedServer(front)
 	s.Issuer = "http://" + s.web.Listener.Addr().String() + o.Path
 	s.assemble(o)
 	s.web.Start()

@@ -70,7 +70,8 @@ type plan struct {
 type app struct {
 	plan    plan
 	log     zerolog.Logger
-	store   *bolt.Store
+	file    *bolt.Store // where store is kept
+	store   store.Store
 	batch   *decisionlog.Batch
 	broker  *broker.Broker
 	keys    *keys.Keys
@@ -126,9 +127,10 @@ func open(ctx context.Context, p plan, log zerolog.Logger) (*app, error) {
 	if err := errors.Join(a.measure(), a.trace()); err != nil {
 		return nil, err
 	}
-	if a.store, err = bolt.Open(a.storeConfig()); err != nil {
+	if a.file, err = bolt.Open(a.storeConfig()); err != nil {
 		return nil, err
 	}
+	a.store = a.file
 	if err := a.assemble(k, people, door); err != nil {
 		a.store.Close()
 		return nil, err

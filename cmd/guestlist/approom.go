@@ -41,7 +41,7 @@ func (a *app) lookForRoom(ctx context.Context) {
 	if a.store.Healthy() != nil {
 		_ = a.store.Probe(ctx) // the store's health says what came of it
 	}
-	err := a.store.Measure(ctx)
+	err := a.file.Measure(ctx)
 	text := ""
 	if err != nil && ctx.Err() == nil {
 		text = err.Error()
@@ -72,5 +72,5 @@ func (a *app) storeTrouble() (error, admin.ComponentState) {
 	if err := a.store.Healthy(); err != nil {
 		return err, admin.ComponentDown
 	}
-	return a.store.Low(), admin.ComponentDegraded
+	return a.file.Low(), admin.ComponentDegraded
 }

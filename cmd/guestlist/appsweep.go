@@ -9,7 +9,6 @@ import (
 
 	"guestlist/broker"
 	"guestlist/store"
-	"guestlist/store/bolt"
 )
 
 // sweepEvery is how often what nobody will meet again is deleted, sweepAtMost
@@ -21,7 +20,7 @@ const (
 
 // sweeper deletes what nobody will meet again.
 type sweeper struct {
-	store  *bolt.Store
+	store  store.Store
 	broker *broker.Broker
 	now    func() time.Time
 	log    zerolog.Logger

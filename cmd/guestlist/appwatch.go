@@ -108,7 +108,7 @@ func (a *app) measured(ctx context.Context) metrics.State {
 	if in := a.active.Load(); in != nil {
 		out.Policies, out.PolicyAt = len(in.set.Policies()), in.at
 	}
-	out.StoreFree, out.StoreFreeKnown = a.store.Free()
+	out.StoreFree, out.StoreFreeKnown = a.file.Free()
 	for _, c := range a.readiness(ctx).Components {
 		out.Components = append(out.Components, metrics.Component{Name: c.Name, Up: c.State == admin.ComponentUp})
 		if c.Lag != nil {

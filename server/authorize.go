@@ -101,11 +101,11 @@ func authorizeFault(p params, prompt, resources []string) *broker.Error {
 	case p.one("response_type") == "":
 		return broker.Refuse(broker.ReasonRequestInvalid, "response_type is missing")
 	case p.one("response_type") != "code":
-		return broker.Refuse(broker.ReasonResponseType, "response_type is %s", shown(registryForm, p.one("response_type")))
+		return broker.Refuse(broker.ReasonResponseType, "response_type is %s", shown(p.one("response_type")))
 	case mode != "" && mode != "query":
-		return broker.Refuse(broker.ReasonRequestInvalid, "response_mode is %s, only query is there", shown(registryForm, mode))
+		return broker.Refuse(broker.ReasonRequestInvalid, "response_mode is %s, only query is there", shown(mode))
 	case p.one("code_challenge_method") != "S256":
-		return broker.Refuse(broker.ReasonPKCERequired, "code_challenge_method is %s, want S256", shown(registryForm, p.one("code_challenge_method")))
+		return broker.Refuse(broker.ReasonPKCERequired, "code_challenge_method is %s, want S256", shown(p.one("code_challenge_method")))
 	case !challengeForm.MatchString(p.one("code_challenge")):
 		return broker.Refuse(broker.ReasonPKCERequired, "code_challenge has %d characters, want 43 of base64url", len(p.one("code_challenge")))
 	case !scopeOK:

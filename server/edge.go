@@ -6,9 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -53,7 +51,7 @@ func formParams(w http.ResponseWriter, r *http.Request, repeatable string) (para
 	ct, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || ct != "application/x-www-form-urlencoded" {
 		return params{}, &statusError{http.StatusUnsupportedMediaType, broker.Refuse(broker.ReasonRequestInvalid,
-			"content type %s, want application/x-www-form-urlencoded", shown(registryForm, cmp.Or(ct, r.Header.Get("Content-Type"))))}
+			"content type %s, want application/x-www-form-urlencoded", shown(cmp.Or(ct, r.Header.Get("Content-Type"))))}
 	}
 	if r.ContentLength < 0 || len(r.TransferEncoding) > 0 {
 		w.Header().Set("Connection", "close")
@@ -108,7 +106,7 @@ func parseParams(raw, repeatable string) (params, error) {
 // repeated refuses a parameter that came twice.
 func repeated(name string) error {
 	return &broker.Error{Reason: broker.ReasonRequestInvalid, Detail: "A parameter was sent more than once.",
-		Err: broker.Refuse(broker.ReasonRequestInvalid, "parameter %s was sent more than once", shown(registryForm, name))}
+		Err: broker.Refuse(broker.ReasonRequestInvalid, "parameter %s was sent more than once", shown(name))}
 }
 
 // unescape decodes one name or value.
@@ -125,23 +123,6 @@ func unescape(s string) (string, error) {
 		return "", broker.Refuse(broker.ReasonRequestInvalid, "a parameter contains NUL")
 	}
 	return out, nil
-}
-
-// The forms of what may be shown to operators as it was sent.
-var (
-	registryForm = regexp.MustCompile(`^[a-z][a-z _:./+-]{0,59}$`) // names that RFCs and registries give
-	methodForm   = regexp.MustCompile(`^[A-Z]{1,20}$`)
-	hostForm     = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]{1,100}$`)
-)
-
-// shown is a value that a stranger sent, for the operator: as it is where it
-// has the form of what belongs there, else its digest and length. A secret that
-// was sent in the wrong place is not repeated.
-func shown(form *regexp.Regexp, s string) string {
-	if form.MatchString(s) {
-		return strconv.Quote(s)
-	}
-	return broker.Digest(s)
 }
 
 // parseScope splits a scope value into its tokens (RFC 6749 section 3.3).
@@ -184,9 +165,4 @@ func (s *Server) askable(resources []string) []string {
 		}
 	}
 	return out
-}
-
-// wellNamed are those words that have the form of a registered name.
-func wellNamed(words ...string) []string {
-	return slices.DeleteFunc(words, func(w string) bool { return !registryForm.MatchString(w) })
 }

@@ -126,12 +126,12 @@ func (s *Server) checkHost(r *http.Request, v *visit) error {
 	switch {
 	case s.cfg.Insecure && (r.Host != s.host || forwarded(r.Header)):
 		return &statusError{status: http.StatusMisdirectedRequest, err: broker.Refuse(broker.ReasonRequestInvalid,
-			"host %s: this development server answers %s only, and nothing that was forwarded", shown(hostForm, r.Host), s.host)}
+			"host %s: this development server answers %s only, and nothing that was forwarded", shownHost(r.Host), s.host)}
 	case s.cfg.Insecure || s.ownHost(r.Host) || v.route == "/livez" || v.route == "/readyz" || s.trusts(peer(r)):
 		return nil
 	}
 	return &statusError{status: http.StatusMisdirectedRequest, err: broker.Refuse(broker.ReasonRequestInvalid,
-		"host %s, the issuer's is %s: let the proxy pass it on, or list the proxy in trusted_proxies", shown(hostForm, r.Host), s.host)}
+		"host %s, the issuer's is %s: let the proxy pass it on, or list the proxy in trusted_proxies", shownHost(r.Host), s.host)}
 }
 
 // ownHost reports whether a Host header names the issuer's host, whose usual

@@ -170,7 +170,7 @@ func (s *Server) csrf(browser string) (string, error) {
 // checkForm refuses a form that this server did not show to this browser.
 func (s *Server) checkForm(r *http.Request, p params) error {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
-		return broker.Refuse(broker.ReasonCSRF, "Sec-Fetch-Site is %s", shown(registryForm, site))
+		return broker.Refuse(broker.ReasonCSRF, "Sec-Fetch-Site is %s", shown(site))
 	}
 	browser, ok := s.cookie(r, browserCookie)
 	if !ok {

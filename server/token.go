@@ -25,7 +25,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, v *visit) error {
 	case "refresh_token":
 		return s.refresh(w, r, v, p)
 	}
-	return broker.Refuse(broker.ReasonGrantTypeUnsupported, "grant_type is %s", shown(registryForm, p.one("grant_type")))
+	return broker.Refuse(broker.ReasonGrantTypeUnsupported, "grant_type is %s", shown(p.one("grant_type")))
 }
 
 // redeem gives tokens for a code: client binding and PKCE first, then policy,

@@ -89,7 +89,7 @@ func (s *Server) enter(r *http.Request, w http.ResponseWriter, v *visit, methods
 	}
 	if !slices.Contains(methods, r.Method) && !(r.Method == http.MethodHead && slices.Contains(methods, http.MethodGet)) {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		return &statusError{status: http.StatusMethodNotAllowed, err: broker.Refuse(broker.ReasonRequestInvalid, "method %s", shown(methodForm, r.Method))}
+		return &statusError{status: http.StatusMethodNotAllowed, err: broker.Refuse(broker.ReasonRequestInvalid, "method %s", shown(r.Method))}
 	}
 	for _, name := range []string{"Authorization", "Content-Type"} {
 		if n := len(r.Header.Values(name)); v.kind == oauth && n > 1 {
@@ -135,7 +135,7 @@ func (s *Server) event(r *http.Request, v *visit) {
 	if v.err != nil {
 		level = answerFor(broker.ReasonOf(v.err)).level
 	}
-	e := s.cfg.Log.WithLevel(level).Str("event", "http.request").Str("request_id", v.id).Str("method", bounded(r.Method, 20)).
+	e := s.cfg.Log.WithLevel(level).Str("event", "http.request").Str("request_id", v.id).Str("method", methodName(r)).
 		Str("route", v.route).Int("status", v.status).Int("bytes", v.bytes).Str("source", v.source.String()).
 		Dur("took_ms", took)
 	if v.trace.TraceID != "" {

@@ -78,9 +78,9 @@ var admissions = []Event{
 var people = []Event{
 	{EventPersonSignedIn, "A person signed in.",
 		[]string{OutcomeGranted}, []string{"request_id", "source", "subject"}, []string{"revision"}, ""},
-	{EventPersonSignInFailed, "A sign-in failed: wrong name, wrong password, a disabled person, or too many attempts. The subject is the name that was tried.",
-		[]string{OutcomeRefused}, []string{"request_id", "source", "subject", "reason", "public_reason"},
-		[]string{"revision", "client_id", "client_id_digest", "count", "last_request_id", "request_ids", "detail", "path", "facts_sha256", "engine"}, ""},
+	{EventPersonSignInFailed, "A sign-in failed: wrong name, wrong password, a disabled person, or too many attempts. The subject is the name that was tried; the summary of a flood has none.",
+		[]string{OutcomeRefused}, []string{"request_id", "reason", "public_reason"},
+		[]string{"source", "subject", "revision", "client_id", "client_id_digest", "count", "last_request_id", "request_ids", "detail", "path", "facts_sha256", "engine"}, ""},
 	{EventPersonSignedOut, "A person signed out.",
 		[]string{OutcomeDone}, []string{"request_id", "source", "subject"}, []string{"revision"}, ""},
 	{EventConsentGranted, "A person allowed a client what it asked for: the grant grant_id begins.",

@@ -249,7 +249,7 @@ func (a *app) notify(ctx context.Context) (wait func()) {
 	var running sync.WaitGroup
 	for _, w := range a.plan.webhooks {
 		w.log, w.sights, w.trouble = store.Log{Store: a.store}, sights{a.store}, a.log
-		running.Go(func() { w.run(ctx) })
+		running.Go(func() { steadily(ctx, a.log, w.name, func() { w.run(ctx) }) })
 	}
 	return running.Wait
 }

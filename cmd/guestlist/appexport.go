@@ -40,8 +40,8 @@ func (a *app) prepareExport() error {
 // export starts the exporters and returns how to await their end.
 func (a *app) export(ctx context.Context) (wait func()) {
 	var running sync.WaitGroup
-	for _, e := range a.exporters {
-		running.Go(func() { e.Run(ctx) })
+	for i, e := range a.exporters {
+		running.Go(func() { steadily(ctx, a.log, "exporter:"+a.plan.exporters[i].Name, func() { e.Run(ctx) }) })
 	}
 	ended := make(chan struct{})
 	go func() {

@@ -88,9 +88,11 @@ func (l *looker) round(ctx context.Context) error {
 		slots <- struct{}{}
 		under.Go(func() {
 			defer func() { <-slots }()
-			if err := l.look(ctx, row, g); err != nil && ctx.Err() == nil {
-				l.log.Error().Str("event", "document.look_failing").Str("client_id", row.ID).Err(err).Send()
-			}
+			guarded(l.log, "look", func() {
+				if err := l.look(ctx, row, g); err != nil && ctx.Err() == nil {
+					l.log.Error().Str("event", "document.look_failing").Str("client_id", row.ID).Err(err).Send()
+				}
+			})
 		})
 		if looks++; looks == looksRound {
 			l.after = row.ID

@@ -67,8 +67,7 @@ func newTLSSite(t *testing.T, p testPair) *tlsSite {
 		t.Fatal(err)
 	}
 	s.address = l.Addr().String()
-	public := httpServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "ok") }))
-	public.ErrorLog = stdlog.New(connectionLog{zerolog.New(s.log)}, "", 0)
+	public := httpServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "ok") }), zerolog.New(s.log))
 	done := make(chan error, 1)
 	go func() { done <- running{public: l, certificate: c}.servePublic(public) }()
 	t.Cleanup(func() {

@@ -88,7 +88,7 @@ func (d *demo) serve(log zerolog.Logger) {
 	client.HandleFunc("GET /start", d.start)
 	client.HandleFunc("GET /callback", d.finish)
 	for l, h := range map[net.Listener]http.Handler{d.documents: docs, d.callback: client} {
-		s := httpServer(h)
+		s := httpServer(h, log)
 		d.servers = append(d.servers, s)
 		go func() {
 			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {

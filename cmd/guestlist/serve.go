@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -121,22 +120,21 @@ func (r running) until(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 3)
-	public := httpServer(r.app.server)
-	public.ErrorLog = stdlog.New(connectionLog{log}, "", 0)
+	public := httpServer(r.app.server, log)
 	go func() { failed <- r.servePublic(public) }()
 	var adminServer *http.Server
 	if r.socket != nil {
-		adminServer = httpServer(r.app.admin)
+		adminServer = httpServer(r.app.admin, log)
 		adminServer.ConnContext = admin.ConnContext
 		go func() { failed <- adminServer.Serve(r.socket) }()
 	}
 	stopWatch := r.serveWatch(failed)
 	waits := []func(){r.app.export(ctx), r.app.notify(ctx)}
-	go r.app.sweep(ctx)
-	go r.app.retain(ctx)
-	go r.app.watchRoom(ctx)
+	go steadily(ctx, log, "sweep", func() { r.app.sweep(ctx) })
+	go steadily(ctx, log, "retain", func() { r.app.retain(ctx) })
+	go steadily(ctx, log, "room", func() { r.app.watchRoom(ctx) })
 	look := &looker{store: r.app.store, broker: r.app.broker, every: r.app.plan.look, now: time.Now, log: log}
-	go look.run(ctx)
+	go steadily(ctx, log, "look", func() { look.run(ctx) })
 	r.app.reloadOn(ctx, r.watch)
 	r.tellStart()
 	var err error
@@ -187,24 +185,10 @@ func (r running) servePublic(s *http.Server) error {
 	return s.Serve(r.public)
 }
 
-// connectionLog takes what net/http has to say beside requests. Anybody can
-// make a TLS handshake fail, so that is for debugging alone.
-type connectionLog struct{ log zerolog.Logger }
-
-// Write implements io.Writer.
-func (c connectionLog) Write(p []byte) (int, error) {
-	level, text := zerolog.WarnLevel, strings.TrimSpace(string(p))
-	if strings.Contains(text, "TLS handshake error") {
-		level = zerolog.DebugLevel
-	}
-	c.log.WithLevel(level).Str("event", "http.trouble").Msg(text)
-	return len(p), nil
-}
-
 // httpServer bounds what one connection may hold.
-func httpServer(h http.Handler) *http.Server {
+func httpServer(h http.Handler, log zerolog.Logger) *http.Server {
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		Handler: h, ErrorLog: stdlog.New(connectionLog{log}, "", 0), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
 	}
 }
@@ -227,10 +211,10 @@ func (a *app) reloadOn(ctx context.Context, dir string) {
 				by = "SIGHUP"
 			case <-changed:
 			case <-facts:
-				a.renew(ctx)
+				guarded(a.log, "facts", func() { a.renew(ctx) })
 				continue
 			}
-			a.reload(ctx, by) // its outcome is logged and in the status
+			guarded(a.log, "reload", func() { a.reload(ctx, by) }) // its outcome is logged and in the status
 		}
 	}()
 }

@@ -64,7 +64,7 @@ func (r running) serveWatch(failed chan<- error) (stop func(context.Context) err
 	if r.watching == nil {
 		return func(context.Context) error { return nil }
 	}
-	s := httpServer(r.watched)
+	s := httpServer(r.watched, r.app.log)
 	serve := func() error { return s.Serve(r.watching) }
 	if r.certificate != nil && !listensOnLoopback(r.watching.Addr().String()) {
 		s.TLSConfig = r.certificate.config()

@@ -89,7 +89,7 @@ func (b *Batch) Add(r Record) error {
 	if r.Outcome == OutcomeRefused && !single && b.fold(r) {
 		return nil
 	}
-	if held := len(b.held); held >= b.cfg.Max || b.failure != nil && held+b.flying >= b.cfg.Max {
+	if b.room() <= 0 {
 		b.wake()
 		if b.failure != nil {
 			return errors.Join(ErrBatchFull, b.failure)
@@ -99,6 +99,16 @@ func (b *Batch) Add(r Record) error {
 	b.held = append(b.held, &entry{Record: r})
 	b.due()
 	return nil
+}
+
+// room is how many more records are held. While the log cannot be written what
+// a flush has taken counts too, since it comes back.
+func (b *Batch) room() int {
+	n := b.cfg.Max - len(b.held)
+	if b.failure != nil {
+		n -= b.flying
+	}
+	return n
 }
 
 // due asks for a flush when the first record is held, and when half of the

@@ -54,7 +54,7 @@ func (b *Batch) fold(r Record) bool {
 		b.seen[k] = n + 1
 	}
 	short := b.cfg.Short != nil && b.cfg.Short()
-	if often := n >= b.cfg.Window && r.Source != ""; !short && !often && len(b.held) < b.cfg.Max/2 && b.spend(r.Timestamp) {
+	if often := n >= b.cfg.Window && r.Source != ""; !short && !often && b.room() > b.cfg.Max/2 && b.spend(r.Timestamp) {
 		return false
 	}
 	sum := b.open[k]
@@ -62,7 +62,7 @@ func (b *Batch) fold(r Record) bool {
 		k.source, r.Source = netip.Prefix{}, ""
 		sum = b.open[k]
 	}
-	if sum == nil || sum.full() && len(b.held) < b.cfg.Max {
+	if sum == nil || sum.full() && b.room() > 0 {
 		sum = b.begin(k, r)
 	}
 	sum.Count++

@@ -1,6 +1,7 @@
 package decisionlog_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -210,21 +211,126 @@ func TestFloodIsBounded(t *testing.T) {
 // A flood while the log cannot be written takes no more room as it goes on,
 // and is counted to the last when the log comes back.
 func TestFloodInAnOutage(t *testing.T) {
+	for _, room := range []int{256, 16} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &writes{err: errors.New("disk full")}
+			b := batch(t, w, room)
+			const n = 200_000
+			for i := range n {
+				if err := b.Add(refusal(time.Now(), "no_policy_matched", fmt.Sprintf("192.0.2.%d", i%3))); err != nil {
+					t.Fatalf("refusal %d: %v", i, err)
+				}
+				time.Sleep(200 * time.Microsecond)
+			}
+			w.fail(nil)
+			b.Close(t.Context())
+			got := w.all()
+			if refused(got)["no_policy_matched"] != n || len(got) > 2*room {
+				t.Errorf("%d records of %v refusals, want at most %d of %d", len(got), refused(got), 2*room, n)
+			}
+		})
+	}
+}
+
+// At most 64 networks have summaries of their own between two flushes, of which
+// there are two here; all others share one.
+func TestFloodOfManyBusyNetworks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &writes{}
+		b := batch(t, w, 256)
+		w.mu.Lock() // the log is slow
+		for i := range 200 * 40 {
+			if err := b.Add(refusal(time.Now(), "no_policy_matched", fmt.Sprintf("192.0.2.%d", i%200))); err != nil {
+				t.Error(err)
+			}
+		}
+		w.mu.Unlock()
+		b.Close(t.Context())
+		own, shared := 0, 0
+		for _, r := range w.all() {
+			switch {
+			case r.Count > 0 && r.Source != "":
+				own++
+			case r.Count > 0:
+				shared++
+			}
+		}
+		if own < 64 || own > 2*64 || shared == 0 || refused(w.all())["no_policy_matched"] != 8000 {
+			t.Errorf("%d summaries of one network and %d of several, of %v refusals, want 64 to 128, some and 8000", own, shared, refused(w.all()))
+		}
+	})
+}
+
+// An operator's refusals are never summarised.
+func TestOperatorsRefusalsAreSingle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &writes{}
+		b := batch(t, w, 0)
+		for range 1500 { // more than strangers have at once
+			r := refusal(time.Now(), "nothing_waits", "")
+			r.Actor = "uid 1000"
+			if err := b.Add(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.Close(t.Context())
+		if n := len(w.all()); n != 1500 {
+			t.Errorf("%d records of 1500 refusals of an operator, want each", n)
+		}
+	})
+}
+
+// A summary that begins a batch is written a second later, like a record.
+func TestSummaryIsWrittenInASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &writes{}
+		b := batch(t, w, 16)
+		at := time.Now()
+		for i := range 8 { // all that may have a record at once
+			b.Add(refusal(at, "no_policy_matched", fmt.Sprintf("192.0.2.%d", i)))
+		}
+		if err := b.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		b.Add(refusal(at, "no_policy_matched", "192.0.2.1"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := w.all(); len(got) != 9 || got[8].Count != 1 {
+			t.Errorf("%d records are written, want 8 and a summary of one", len(got))
+		}
+		b.Close(t.Context())
+	})
+}
+
+// A log that fails slowly takes no more than twice the room, and all that was
+// taken is written when it works again.
+func TestSlowFailureIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &writes{err: errors.New("disk full")}
-		b := batch(t, w, 256)
-		const n = 60_000
-		for i := range n {
-			if err := b.Add(refusal(time.Now(), "no_policy_matched", fmt.Sprintf("192.0.2.%d", i%3))); err != nil {
-				t.Fatalf("refusal %d: %v", i, err)
+		b, err := decisionlog.NewBatch(decisionlog.BatchConfig{Single: broker.Single, Max: 64, Commit: func(ctx context.Context, r []decisionlog.Record) error {
+			time.Sleep(time.Second)
+			return w.commit(ctx, r)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := 0
+		for range 20_000 {
+			if err := b.Add(refusal(time.Now(), "no_policy_matched", "192.0.2.1")); err != nil {
+				t.Fatalf("a refusal that may be counted: %v", err)
 			}
-			time.Sleep(time.Millisecond)
+			if b.Add(refusal(time.Now(), "client_blocked", "192.0.2.1")) == nil {
+				taken++
+			}
+			time.Sleep(4 * time.Millisecond)
 		}
 		w.fail(nil)
 		b.Close(t.Context())
-		got := w.all()
-		if refused(got)["no_policy_matched"] != n || len(got) > 2*256 {
-			t.Errorf("%d records of %v refusals, want at most 512 of %d", len(got), refused(got), n)
+		got := refused(w.all())
+		if got["client_blocked"] != taken || got["no_policy_matched"] != 20_000 || taken > 2*64 || len(w.all()) > taken+64/2+8 {
+			t.Errorf("%d refusals by a block were taken, %v written in %d records, want the same, 20,000 others, and few more", taken, got, len(w.all()))
 		}
 	})
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // A digest of request ids is a Bloom filter. With 16 bits for an id and 11 of
-// them set it answers yes for a foreign id less than once in 1,000 times, also
+// them set it answers yes for a foreign id about once in 2,000 times, also
 // where it holds few, and never answers no for one that it was made of.
 const (
 	digestBits   = 16
@@ -61,7 +61,7 @@ type Standing int
 const (
 	StandsNot      Standing = iota // it is not
 	StandsPerhaps                  // a summary that has no digest of all its ids
-	StandsProbably                 // a summary whose digest has the id: wrong less than once in 1,000 times
+	StandsProbably                 // a summary whose digest has the id: wrong about once in 2,000 times
 	StandsSurely                   // the record names the id
 )
 

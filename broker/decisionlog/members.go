@@ -46,7 +46,7 @@ func Members() []Member {
 		{"count", false, false, "How many like refusals the record stands for, or how many clients an act ended. Absent: one."},
 		{"refreshed", false, false, "True where an admitted client lived before, and its document came anew. Absent otherwise."},
 		{"last_request_id", false, false, "Of a record that stands for several: the last of their request ids."},
-		{"request_ids", false, false, "Of a record that stands for more than two: digest of all their request ids, or of the first 2,048, as a Bloom filter in base64. For each id the first 22 bytes of its SHA-256 are 11 numbers of 16 bits, and the bit n of each, modulo the number of bits, is set: in byte n/8 the one of value 2^(n mod 8). Of foreign ids less than one in 1,000 is found in it."},
+		{"request_ids", false, false, "Of a record that stands for more than two: digest of all their request ids, or of the first 2,048, as a Bloom filter in base64. For each id the first 22 bytes of its SHA-256 are 11 numbers of 16 bits, and the bit n of each, modulo the number of bits, is set: in byte n/8 the one of value 2^(n mod 8). Of foreign ids about one in 2,000 is found in it."},
 		{"metrics", false, true, "Nanoseconds by name: `timer_decide_url_ns`, `timer_fetch_ns` …"},
 		{"erased", false, true, "JSON pointers to what masking (`admission.mask`) removed from the body. Absent where it removed nothing. A body that is erased later is not listed."},
 		{"masked", false, true, "JSON pointers to what masking replaced in the body. Absent where it replaced nothing."},

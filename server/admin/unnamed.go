@@ -131,10 +131,10 @@ func (w *Why) tell(s standing) error {
 		return nil
 	case len(s.records) == 1 && s.sure == decisionlog.StandsProbably:
 		u.Verdict = UnnamedSummarised
-		u.Told = fmt.Sprintf("one of %d like refusals of %s that one record counts; its digest has this id, and has a foreign one less than once in 1,000 times", s.records[0].Count, networkOf(s.sealed[0], s.records[0]))
+		u.Told = fmt.Sprintf("one of %d like refusals of %s that one record counts; its digest has this id, and has a foreign one about once in 2,000 times", s.records[0].Count, networkOf(s.sealed[0], s.records[0]))
 	case s.sure == decisionlog.StandsProbably:
 		u.Verdict = UnnamedSeveral
-		u.Told = fmt.Sprintf("one of the like refusals that %d records count: the digests of all of them have this id, and each has a foreign one less than once in 1,000 times", len(s.records))
+		u.Told = fmt.Sprintf("one of the like refusals that %d records count: the digests of all of them have this id, and each has a foreign one about once in 2,000 times", len(s.records))
 	default:
 		u.Verdict = UnnamedSeveral
 		u.Told = fmt.Sprintf("perhaps one of the like refusals that %d records count, which have no digest of all their ids; perhaps nothing was refused", len(s.records))

@@ -20,6 +20,7 @@ import (
 
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
+	"guestlist/server/admin"
 	"guestlist/server/servertest"
 	"guestlist/store"
 	"guestlist/store/bolt"
@@ -217,7 +218,7 @@ func explained(t *testing.T, s *servertest.Server, sent []sentRefusal) {
 	for range asked {
 		r := sent[rand.IntN(len(sent))]
 		w, err := why.Why(t.Context(), r.id, time.Time{}, false)
-		if err != nil || len(w.Records) == 0 {
+		if err != nil || w.RequestID != r.id || len(w.Records) == 0 {
 			t.Fatalf("why %s = %+v, %v, want what is known", r.id, w, err)
 		}
 		verdict := "named"
@@ -239,6 +240,20 @@ func explained(t *testing.T, s *servertest.Server, sent []sentRefusal) {
 		t.Errorf("verdicts %v, want mostly one record that counts it", verdicts)
 	}
 	t.Logf("of %d ids: %v", asked, verdicts)
+	last := s.Records(store.RecordQuery{Summaries: true, Limit: 1})[0].LastRequestID
+	if w, err := why.Why(t.Context(), last, time.Time{}, false); err != nil || w.RequestID != last || w.Unnamed != nil {
+		t.Errorf("why %s, the last of a summary = %+v, %v", last, w, err)
+	}
+	unknown := 0
+	for range 20 {
+		w, err := why.Why(t.Context(), broker.NewRequestID(s.Clock.Now()), time.Time{}, false)
+		if err == nil && w.Unnamed != nil && w.Unnamed.Verdict == admin.UnnamedUnrecorded && w.Reason == "" {
+			unknown++
+		}
+	}
+	if unknown < 15 {
+		t.Errorf("of 20 ids that no answer had %d are told to be in no record, want nearly all", unknown)
+	}
 }
 
 // fileSize is the size of a file in bytes.

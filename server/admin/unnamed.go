@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"guestlist/broker"
@@ -158,7 +159,7 @@ func (w *Why) tell(s standing) error {
 func networkOf(s decisionlog.Sealed, r decisionlog.Record) string {
 	network := decisionlog.Subscriber(r.Source)
 	switch {
-	case s.Body == nil:
+	case s.Body == nil, slices.Contains(r.Erased, "/source"):
 		return "a network that is erased"
 	case r.Source == "":
 		return "several networks"

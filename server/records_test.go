@@ -52,6 +52,7 @@ func operatorSocket(t testing.TB, s *servertest.Server) string {
 	h, err := admin.New(admin.Config{
 		Store: s.Kept, Flush: s.Batch.Flush, Now: s.Clock.Now, Later: s.Batch.Add, Broker: s.Broker, Pseudonym: s.Keys.Pseudonym,
 		Reload: func(context.Context) error { return nil }, Rotate: func(_ context.Context, purpose string) error { return s.Keys.Rotate(purpose) },
+		Destroy: func(_ context.Context, purpose string) error { return s.Keys.Destroy(purpose) },
 	})
 	check(t, err)
 	web := httptest.NewUnstartedServer(h)
@@ -131,7 +132,8 @@ var firing = map[string]func(*recorded){
 		r.block()
 		must(r.t)(r.admin.Unblock(r.t.Context(), broker.BlockHost, "client.example.com"))
 	},
-	decisionlog.EventLogHeld: func(r *recorded) { r.hold() },
+	decisionlog.EventKeysDestroyed: func(r *recorded) { check(r.t, r.admin.DestroyKey(r.t.Context(), "pseudonym")) },
+	decisionlog.EventLogHeld:       func(r *recorded) { r.hold() },
 	decisionlog.EventLogReleased: func(r *recorded) {
 		must(r.t)(r.admin.DropHold(r.t.Context(), r.hold().ID))
 	},

@@ -131,6 +131,8 @@ var operations = []Event{
 		[]string{OutcomeDone}, []string{"actor", "detail"}, []string{"revision"}, operator},
 	{EventKeysRotationAsked, "An operator asks for a new key; it is there when keys.rotated follows.",
 		[]string{OutcomeDone}, []string{"actor", "detail"}, []string{"revision"}, operator},
+	{EventKeysDestroyed, "The key of the pseudonyms is gone for ever and another one is in use: a subject of an earlier record cannot be brought together with a username, nor with a later record. It follows keys.rotation_asked.",
+		[]string{OutcomeDone}, []string{"actor", "detail"}, []string{"revision"}, operator},
 	{EventConfigReloaded, "A file that the configuration names was read again while the server runs, the people file or the TLS certificate: it is in force (done), or the last good one goes on (refused). Also when a start finds that what this server offers is not what it was: resources, grants, methods.",
 		[]string{OutcomeDone, OutcomeRefused}, []string{"detail"}, []string{"revision", "reason", "engine", "facts_sha256", "actor"}, "of a start or a reload of the policies: an operator, or SIGHUP; absent at a start"},
 	{EventAdminRequest, "An operator read something through the admin API (done), or an act of theirs was refused; the first after a minute in which the same operator did not ask the same. Status alone is read without a record.",

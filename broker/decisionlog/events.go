@@ -44,6 +44,7 @@ const (
 	EventFactsRejected     = "facts.rejected"
 	EventKeysRotated       = "keys.rotated"
 	EventKeysRotationAsked = "keys.rotation_asked"
+	EventKeysDestroyed     = "keys.destroyed"
 	EventConfigReloaded    = "config.reloaded"
 
 	EventAdminRequest   = "admin.request"

@@ -94,8 +94,8 @@ func (s Sealed) JSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Seq uint64 `json:"seq"`
 		Record
-		Erased bool `json:"body_erased,omitempty"`
-	}{Seq: s.Seq, Record: r, Erased: s.Body == nil})
+		BodyErased bool `json:"body_erased,omitempty"`
+	}{Seq: s.Seq, Record: r, BodyErased: s.Body == nil})
 }
 
 // LeafHash is the RFC 6962 leaf hash over the stored header bytes.

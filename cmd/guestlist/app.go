@@ -188,10 +188,11 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	}
 	reload := func(ctx context.Context) error { return a.reload(ctx, admin.Actor(ctx)) }
 	rotate := func(_ context.Context, purpose string) error { return k.Rotate(purpose) }
+	destroy := func(_ context.Context, purpose string) error { return k.Destroy(purpose) }
 	a.retainer = a.newRetainer(context.Background())
 	a.admin, err = admin.New(admin.Config{
 		Metrics: a.metrics.Handler(), Ready: a.readiness,
-		Store: a.store, Flush: a.batch.Flush, Later: a.batch.Add, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Story: a.story, Reload: reload, Rotate: rotate, Broker: a.broker, Pseudonym: k.Pseudonym,
+		Store: a.store, Flush: a.batch.Flush, Later: a.batch.Add, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Story: a.story, Reload: reload, Rotate: rotate, Destroy: destroy, Broker: a.broker, Pseudonym: k.Pseudonym,
 	})
 	return err
 }

@@ -56,16 +56,18 @@ type retainer struct {
 	waits   atomic.Pointer[string]
 }
 
-// retain works until ctx is done.
-func (a *app) retain(ctx context.Context) {
+// retain erases until ctx is done.
+func (a *app) retain(ctx context.Context) { a.retainer.run(ctx) }
+
+// run takes a round at once and then every minute, until ctx is done.
+func (k *retainer) run(ctx context.Context) {
 	tick := time.NewTicker(retainEvery)
 	defer tick.Stop()
-	for {
+	for ctx.Err() == nil {
+		k.round(ctx)
 		select {
 		case <-ctx.Done():
-			return
 		case <-tick.C:
-			a.retainer.round(ctx)
 		}
 	}
 }

@@ -125,6 +125,9 @@ func (t *storyteller) seen(ctx context.Context) error {
 	if err == nil && ok && c.DocumentSHA256 == sum {
 		t.document = c.Published
 	}
+	if err == nil && t.document == nil {
+		t.document, _, err = t.store.Document(ctx, sum)
+	}
 	p := t.input.Provenance
 	t.out.Document = &storyDocument{SHA256: sum, Bytes: max(p.Bytes, len(t.document)), FetchedAt: p.FetchedAt, From: p.From, Kept: t.document != nil}
 	return err

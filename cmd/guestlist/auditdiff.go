@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,8 +88,10 @@ type diffSide struct {
 	DecidedAt  time.Time `json:"decided_at"`
 	Outcome    string    `json:"outcome"`
 	Reason     string    `json:"reason,omitempty"`
+	BodyErased bool      `json:"body_erased,omitempty"` // its facts, and perhaps its document, are not known any more
 
 	members map[string]string
+	blind   []string // members that begin so are not known
 }
 
 // memberChange is one member that is not as it was; an empty side has none.
@@ -145,6 +148,12 @@ func (t told) side(at time.Time) (*diffSide, error) {
 	if t.Story != nil && t.Story.Material != nil {
 		s.putAll("document", flatten(t.Story.Material.Document))
 	}
+	if s.BodyErased = r.BodyErased; s.BodyErased {
+		s.blind = append(s.blind, "facts.")
+	}
+	if t.Story != nil && t.Story.Document != nil && !t.Story.Document.Kept {
+		s.blind = append(s.blind, "document.")
+	}
 	if t.Story != nil && t.Story.InForce != nil {
 		for name, v := range t.Story.InForce.Values {
 			s.put("facts."+name, written(v))
@@ -168,16 +177,18 @@ func (s *diffSide) putAll(below string, values map[string]string) {
 // compare fills Changes, member by member.
 func (d *auditDiff) compare() {
 	was, is := map[string]string{}, map[string]string{}
+	var blind []string
 	if d.From != nil {
-		was = d.From.members
+		was, blind = d.From.members, d.From.blind
 	}
 	if d.To != nil {
-		is = d.To.members
+		is, blind = d.To.members, append(blind, d.To.blind...)
 	}
 	all := maps.Clone(was)
 	maps.Copy(all, is)
 	for _, member := range slices.Sorted(maps.Keys(all)) {
-		if was[member] != is[member] {
+		unknown := slices.ContainsFunc(blind, func(below string) bool { return strings.HasPrefix(member, below) })
+		if was[member] != is[member] && !unknown {
 			d.Changes = append(d.Changes, memberChange{member, was[member], is[member]})
 		}
 	}
@@ -244,4 +255,7 @@ func (p *page) side(name string, s *diffSide) {
 		line += ", " + s.Reason
 	}
 	p.field(0, name, fmt.Sprintf("%s (decided %s)", line, stamp(s.DecidedAt)))
+	if s.BodyErased {
+		p.field(0, "erased", "the body of that record, so that its facts are not compared")
+	}
 }

@@ -106,7 +106,7 @@ func (t told) save(dir string) error {
 	}
 	m := t.Story.Material
 	files := map[string][]byte{"document.json": m.Document, "input.json": r.Input, "result.json": r.Result, "maxima.json": m.Maxima}
-	if record, err := json.Marshal(r); err == nil {
+	if record, err := json.Marshal(r.Record); err == nil {
 		files["record.json"] = record
 	}
 	if files["offer.json"], err = json.Marshal(m.Offer); err != nil {

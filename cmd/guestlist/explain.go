@@ -37,6 +37,7 @@ type logged struct {
 	Seq   uint64 `json:"seq"`   // zero outside a log
 	Error string `json:"error"` // why the record cannot be read
 	decisionlog.Record
+	BodyErased bool `json:"body_erased"` // detail, source, input and result went by age
 }
 
 // explain writes a page for people about one request: what the stranger saw,
@@ -159,8 +160,14 @@ func (p *page) record(r logged) {
 	p.field(1, "erased", strings.Join(r.Erased, " "))
 	p.field(1, "masked", strings.Join(r.Masked, " "))
 	p.field(1, "not masked", r.MaskError)
-	if r.Count != 0 {
+	if r.BodyErased {
+		p.field(1, "erased", "detail, source, input and result, by age (decision_log.retain)")
+	}
+	switch {
+	case r.LastRequestID != "":
 		p.field(1, "stands for", fmt.Sprintf("%d like refusals, the last with request id %s", r.Count, r.LastRequestID))
+	case r.Count != 0:
+		p.field(1, "count", strconv.Itoa(r.Count))
 	}
 	p.parties(r)
 	if len(r.Phases) == 0 {

@@ -18,13 +18,13 @@ import (
 func keysCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "keys",
-		Short: "List and rotate the keys of the server",
+		Short: "List, rotate and destroy the keys of the server",
 		Args:  noArgs,
 		RunE:  showHelp,
 
 		DisableFlagsInUseLine: true,
 	}
-	c.AddCommand(keysListCommand(), keysRotateCommand())
+	c.AddCommand(keysListCommand(), keysRotateCommand(), keysDestroyCommand())
 	return c
 }
 
@@ -124,39 +124,45 @@ func keysRotateCommand() *cobra.Command {
 	return c
 }
 
-// rotateKeys asks the running server, or changes the key directory when none
-// runs and says so. Any other trouble with the server is an error: it may run.
+// rotateKeys rotates the keys of one purpose.
 func rotateKeys(ctx context.Context, server *serverFlags, purpose string, stderr io.Writer) error {
-	if err := server.one(); err != nil {
-		return err
-	}
-	if server.socket != "" {
-		return admin.NewClient(server.socket).Rotate(ctx, purpose)
-	}
-	path, err := findConfig(server.config)
-	if err != nil {
-		return err
-	}
-	cfg, err := loadConfig(path)
-	if err != nil {
-		return err
-	}
-	why := path + " sets no admin.socket"
-	if cfg.Admin.Socket != "" {
-		err := admin.NewClient(cfg.Admin.Socket).Rotate(ctx, purpose)
-		var none *admin.NoServer
-		if !errors.As(err, &none) {
-			return err
-		}
-		why = "no server answers on " + none.Socket
-	}
-	k, err := openKeys(cfg.Keys.Dir)
-	if err != nil {
+	why, k, err := askOrOpen(server, func(c *admin.Client) error { return c.Rotate(ctx, purpose) })
+	if err != nil || k == nil {
 		return err
 	}
 	if err := k.Rotate(purpose); err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "guestlist: %s: the %s key was rotated in %s itself, and nothing was recorded\n", why, purpose, cfg.Keys.Dir)
+	fmt.Fprintf(stderr, "guestlist: %s: the %s key was rotated, and nothing was recorded\n", why, purpose)
 	return nil
+}
+
+// askOrOpen asks the running server, or opens the key directory when none runs
+// and says why. Any other trouble with the server is an error: it may run.
+func askOrOpen(server *serverFlags, ask func(*admin.Client) error) (why string, k *keys.Keys, err error) {
+	if err := server.one(); err != nil {
+		return "", nil, err
+	}
+	if server.socket != "" {
+		return "", nil, ask(admin.NewClient(server.socket))
+	}
+	path, err := findConfig(server.config)
+	if err != nil {
+		return "", nil, err
+	}
+	cfg, err := loadConfig(path)
+	if err != nil {
+		return "", nil, err
+	}
+	why = path + " sets no admin.socket"
+	if cfg.Admin.Socket != "" {
+		err := ask(admin.NewClient(cfg.Admin.Socket))
+		var none *admin.NoServer
+		if !errors.As(err, &none) {
+			return "", nil, err
+		}
+		why = "no server answers on " + none.Socket
+	}
+	k, err = openKeys(cfg.Keys.Dir)
+	return why + ", in " + cfg.Keys.Dir + " itself", k, err
 }

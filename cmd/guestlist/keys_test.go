@@ -247,3 +247,54 @@ func TestKeysListShowsNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// G-01: the running server destroys the pseudonym key and records who asked;
+// sessions and grants go on, and records of one person before and after cannot
+// be brought together.
+func TestKeysDestroyPseudonym(t *testing.T) {
+	s := newSite(t)
+	p := s.serve()
+	alice := s.alice()
+	s.token(alice)
+	before := s.audit("--person", "alice")
+	if len(before) == 0 {
+		t.Fatal("no records of alice")
+	}
+	old := before[0]["subject"].(string)
+	destroy := func(args ...string) (stdout, stderr string, exit int) {
+		return output(t, append([]string{"keys", "destroy", "--config", s.config}, args...)...)
+	}
+	if _, stderr, exit := destroy("pseudonym"); exit != exitFindings || !strings.Contains(stderr, "nothing was changed") || len(s.audit("--person", "alice")) != len(before) {
+		t.Errorf("keys destroy without a yes: exit %d, %q", exit, stderr)
+	}
+	if _, stderr, exit := destroy("signing", "--yes"); exit != exitError || !strings.Contains(stderr, "want pseudonym") {
+		t.Errorf("keys destroy signing: exit %d, %q", exit, stderr)
+	}
+	if stdout, stderr, exit := destroy("pseudonym", "--yes"); exit != 0 || stderr != "" || !strings.Contains(stdout, "the key is destroyed") {
+		t.Fatalf("keys destroy: exit %d, %q, %q", exit, stdout, stderr)
+	}
+	for _, event := range []string{"keys.rotation_asked", "keys.destroyed"} {
+		if list := s.audit("--event", event); len(list) != 1 || list[0]["actor"] == nil {
+			t.Errorf("%s records = %v, want one with an actor", event, list)
+		}
+	}
+	if list := s.audit("--person", "alice"); len(list) != 0 {
+		t.Errorf("%d records of alice by her name, want none of before", len(list))
+	}
+	if list := s.audit("--person", old); len(list) != len(before) {
+		t.Errorf("%d records by the old pseudonym, want the %d of before", len(list), len(before))
+	}
+	s.token(alice) // still signed in, or asked anew by the same name
+	after := s.audit("--person", "alice")
+	if len(after) == 0 || after[0]["subject"] == old {
+		t.Errorf("records of alice after: %v, want some under another pseudonym", after)
+	}
+	p.stop(syscall.SIGTERM)
+	if _, stderr, exit := destroy("pseudonym", "--yes"); exit != 0 || !strings.Contains(stderr, "nothing was recorded") || !strings.Contains(stderr, filepath.Join(s.dir, "keys")) {
+		t.Errorf("keys destroy without a server: exit %d, %q", exit, stderr)
+	}
+	s.serve()
+	if list := s.audit("--person", "alice"); len(list) != 0 {
+		t.Errorf("%d records of alice by her name after the second time, want none", len(list))
+	}
+}

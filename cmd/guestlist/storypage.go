@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"guestlist/broker/decisionlog"
 )
 
 // told is an answer of audit why with its story.
@@ -123,17 +121,17 @@ func (p *page) policyText(rules []storyRule) {
 func (t told) logged() ([]logged, error) { return decodeLogged(t.Records) }
 
 // last is the record that the story is about.
-func (t told) last() (decisionlog.Record, error) {
+func (t told) last() (logged, error) {
 	records, err := t.logged()
 	for _, r := range records {
 		if t.Story != nil && r.DecisionID == t.Story.DecisionID {
-			return r.Record, nil
+			return r, nil
 		}
 	}
 	if len(records) == 0 {
-		return decisionlog.Record{}, err
+		return logged{}, err
 	}
-	return records[len(records)-1].Record, err
+	return records[len(records)-1], err
 }
 
 // orDash is s, or a dash for nothing.

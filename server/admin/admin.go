@@ -32,6 +32,7 @@
 //	GET  /v1/policies/status              the revision that decides, and what was wrong with the last load
 //	POST /v1/policies/reload              load the policies again
 //	POST /v1/keys/rotate?purpose=         publish a new key that takes over later
+//	POST /v1/keys/destroy?purpose=        put a new key in the place of one that is gone for ever
 //
 // An act about clients is one commit with its record, which names the peer as
 // the actor; where many clients end, each page of them is one.
@@ -96,6 +97,9 @@ type Config struct {
 	// refuses others, with an error fit for the operator. nil: the route
 	// answers 404.
 	Rotate func(ctx context.Context, purpose string) error
+	// Destroy replaces the key of a purpose, "pseudonym", for ever; it refuses
+	// others, with an error fit for the operator. nil: the route answers 404.
+	Destroy func(ctx context.Context, purpose string) error
 	// Metrics answers /metrics and Ready /readyz, beside the routes of this API;
 	// nil: the route answers 404.
 	Metrics http.Handler

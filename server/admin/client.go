@@ -162,6 +162,13 @@ func (c *Client) Rotate(ctx context.Context, purpose string) error {
 	return c.call(ctx, http.MethodPost, "/v1/keys/rotate", url.Values{"purpose": {purpose}}, &out)
 }
 
+// DestroyKey makes the server replace the key of a purpose, "pseudonym", for
+// ever.
+func (c *Client) DestroyKey(ctx context.Context, purpose string) error {
+	var out rotated
+	return c.call(ctx, http.MethodPost, "/v1/keys/destroy", url.Values{"purpose": {purpose}}, &out)
+}
+
 func set(q url.Values, name, value string) {
 	if value != "" {
 		q.Set(name, value)

@@ -58,5 +58,6 @@ func (a *api) table() map[string]route {
 		"/v1/policies/status":  get(a.policyStatus),
 		"/v1/policies/reload":  post(a.reload),
 		"/v1/keys/rotate":      post(a.rotate, "purpose"),
+		"/v1/keys/destroy":     post(a.destroyKey, "purpose"),
 	}
 }

@@ -34,6 +34,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 )
 
@@ -106,13 +107,14 @@ func (cfg Config) withDefaults() (Config, error) {
 // Keys is an opened key directory. All methods may be called by any number of
 // goroutines. It sees what other processes write to the directory within a
 // second of use, and at once when it meets the id of a key it does not know.
-// The pseudonym key is the exception: it stays what it was at Open.
+// The pseudonym key is the exception: it stays what it was at Open, or at
+// Destroy.
 type Keys struct {
 	cfg       Config
 	signing   *source
 	sealing   *source
 	pseudonym *source
-	secret    []byte // of pseudonyms
+	secret    atomic.Pointer[[]byte] // of pseudonyms
 }
 
 // Open reads the key directory, makes what is missing in it and removes keys
@@ -143,7 +145,7 @@ func Open(cfg Config) (*Keys, error) {
 			return nil, err
 		}
 	}
-	k.secret = k.pseudonym.set.Load().inUse(algSecret, cfg.Now()).Key.Key.([]byte)
+	k.takeSecret()
 	return k, nil
 }
 
@@ -175,10 +177,10 @@ func prepareDir(dir string, create bool) error {
 
 // Pseudonym gives the name under which a person appears in decision records: 22
 // characters of base64url (16 bytes of a keyed HMAC-SHA256). The same subject
-// has the same pseudonym as long as the pseudonym key lives; without the key a
-// guessed subject cannot be confirmed.
+// has the same pseudonym as long as the pseudonym key lives, see Destroy; without
+// the key a guessed subject cannot be confirmed.
 func (k *Keys) Pseudonym(subject string) string {
-	mac := hmac.New(sha256.New, k.secret)
+	mac := hmac.New(sha256.New, *k.secret.Load())
 	mac.Write([]byte(subject))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }

@@ -15,8 +15,8 @@ const maxKeys = 16
 // then, and is gone RetireAfter later. Another rotation meanwhile starts its own
 // wait and cuts none short. Keys that are gone leave the file.
 //
-// The pseudonym key is never rotated: a new one would give everybody a second
-// name and so cut the decision log in two. Processes that rotate at once wait
+// The pseudonym key is never rotated: a new one gives everybody a second name
+// and so cuts the decision log in two, which only Destroy does, on purpose. Processes that rotate at once wait
 // for each other. On an error the keys in use stay what they were.
 func (k *Keys) Rotate(purpose string) error {
 	var s *source

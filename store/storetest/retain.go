@@ -179,6 +179,9 @@ func overdueAhead(e *env) {
 	var found []uint64
 	for more := true; more; {
 		got := e.overdue(q)
+		if got.More && got.Place == q.After {
+			e.Fatalf("Overdue(%+v) does not go on", q)
+		}
 		found, q.After, more = append(found, got.Seqs...), got.Place, got.More
 	}
 	if len(found) != 604 || found[603] != 604 {

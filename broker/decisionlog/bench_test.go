@@ -10,7 +10,7 @@ import (
 )
 
 // fired is a record as the program writes it, from the golden files.
-func fired(b *testing.B, event string) decisionlog.Record {
+func fired(b testing.TB, event string) decisionlog.Record {
 	b.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "testdata", "records", event+".json"))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"guestlist/broker"
 	"guestlist/server/servertest"
@@ -194,5 +195,51 @@ func wantLow(t *testing.T, s *servertest.Server, c lowScene, p servertest.Page) 
 	}
 	if got := p.Header.Get("Retry-After"); got != "60" {
 		t.Errorf("%s: Retry-After = %q, want 60", c.name, got)
+	}
+}
+
+// TestLowDiskGrowsNoHistory: while new clients wait, a known one goes on with a
+// document that changed, which does not enter its history.
+func TestLowDiskGrowsNoHistory(t *testing.T) {
+	t.Parallel()
+	s, set := onDisk(t)
+	for i, c := range []struct {
+		room broker.Room
+		kept int
+	}{{broker.RoomForAll, 1}, {broker.RoomForKnown, 1}, {broker.RoomForAll, 2}} {
+		set(c.room)
+		s.Clock.Advance(2 * time.Hour)
+		name := fmt.Sprint("Name ", i)
+		s.Docs.Publish(client, map[string]any{"client_name": name})
+		if p := s.Browser().Authorize(s.Request(client, nil)); !isSignIn(p) {
+			t.Fatalf("with room %d: status %d\n%s", c.room, p.Status, brief(p))
+		}
+		row, _, err := s.Store.Begin().Client(t.Context(), client)
+		if err != nil || row.Document.ClientName != name {
+			t.Errorf("with room %d: the document of %q is in force, %v, want that of %q", c.room, row.Document.ClientName, err, name)
+		}
+		if list, err := s.Store.Versions(t.Context(), client); err != nil || len(list) != c.kept {
+			t.Errorf("with room %d: %d versions, %v, want %d", c.room, len(list), err, c.kept)
+		}
+	}
+}
+
+// TestLowDiskSamplesNothing: while ends alone have room, no introspection is
+// recorded.
+func TestLowDiskSamplesNothing(t *testing.T) {
+	t.Parallel()
+	s, set := onDisk(t)
+	token := signedIn(t, s)["access_token"]
+	for _, c := range []struct {
+		room broker.Room
+		want int
+	}{{broker.RoomForEnds, 0}, {broker.RoomForTokens, 1}} {
+		set(c.room)
+		if !isActive(t, s, token) {
+			t.Errorf("with room %d the token is not active", c.room)
+		}
+		if got := s.Records(store.RecordQuery{Event: "token.introspected"}); len(got) != c.want {
+			t.Errorf("with room %d: %d records of introspections, want %d", c.room, len(got), c.want)
+		}
 	}
 }

@@ -198,12 +198,16 @@ func TestBallast(t *testing.T) {
 	s = start()
 	defer s.Close()
 	d.free.Store(0)
-	for range 2 {
+	for i := range 2 {
+		syncs := s.Syncs()
 		if err := s.Measure(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if n, _ := s.Free(); n < mib || n > 3*mib || s.Room() != broker.RoomForEnds {
 			t.Errorf("on a full disk %d bytes are left, room %d, want the mebibyte that was put aside", n, s.Room())
+		}
+		if handedOut := s.Syncs() > syncs; handedOut != (i == 0) {
+			t.Errorf("Measure %d on a full disk: handed out = %v, want it the first time", i+1, handedOut)
 		}
 	}
 	if size() > held {
@@ -234,9 +238,6 @@ func lowDisk(path string) error {
 	bound := func(n uint64) error {
 		return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: was.Max})
 	}
-	if err := bound(40 * mib); err != nil {
-		return err
-	}
 	put := func(i, n int) error { // n bytes in rows, small enough to lie on a page
 		u := s.Begin()
 		for part := 0; n > 0; n, part = n-3000, part+1 {
@@ -245,6 +246,13 @@ func lowDisk(path string) error {
 		u.Append(decisionlog.Record{DecisionID: fmt.Sprint("d", i), Event: "person.signed_in", Outcome: "granted"})
 		return s.Commit(ctx, u)
 	}
+	if err := nothingAtAll(ctx, s, put, bound, was.Cur); err != nil {
+		return err
+	}
+	if err := bound(40 * mib); err != nil {
+		return err
+	}
+	told = nil
 	n := 0
 	for ; s.Room() < broker.RoomForEnds && n < 2000; n++ {
 		if err := put(n, 60_000); err != nil {
@@ -291,6 +299,21 @@ func lowDisk(path string) error {
 		return err
 	}
 	return mismeasured(ctx, s, put, func() error { return bound(was.Cur) })
+}
+
+// nothingAtAll lets no page be written, and sees room for all with the first
+// commit that works again, without another look.
+func nothingAtAll(ctx context.Context, s *bolt.Store, put func(i, n int) error, bound func(uint64) error, open uint64) error {
+	if err := bound(8 << 10); err != nil {
+		return err
+	}
+	if err := put(50_000, 100); !errors.Is(err, store.ErrUnavailable) || s.Room() != broker.RoomForEnds {
+		return fmt.Errorf("where nothing can be written: %v, room %d", err, s.Room())
+	}
+	if err := errors.Join(bound(open), s.Probe(ctx)); err != nil || s.Room() != broker.RoomForAll {
+		return fmt.Errorf("with the first commit that works: %v, room %d", err, s.Room())
+	}
+	return nil
 }
 
 // suddenlyFull lets a file run into a limit that nothing measured.

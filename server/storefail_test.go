@@ -255,9 +255,12 @@ func TestConflictsRerun(t *testing.T) {
 	for loses, status := range []int{200, 200, 200, 503} {
 		var m *moving
 		s := start(t, servertest.Options{Wrap: func(st store.Store) store.Store {
-			m = &moving{Store: st, loses: loses}
+			m = &moving{Store: st}
 			return m
 		}})
+		m.mu.Lock()
+		m.loses = loses // from now on: the activation at the start is over
+		m.mu.Unlock()
 		p := s.Browser().Authorize(s.Request(client, nil))
 		if p.Status != status {
 			t.Errorf("%d conflicts: status %d, want %d", loses, p.Status, status)

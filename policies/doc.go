@@ -5,8 +5,8 @@
 // client identifier URLs (client_ids, or client_ids_from with a list kept as
 // data), gives the terms of admission (settings) and may refuse (deny,
 // deny_document, deny_user, deny_refresh) or remark (warn). The packages
-// admission.guardrails, admission.defaults and admission.anyone have a place of
-// their own. The contract is called admission/v1; it is plain Rego v1 with an
+// admission.guardrails, admission.defaults, admission.anyone and admission.mask
+// have a place of their own. The contract is called admission/v1; it is plain Rego v1 with an
 // allow-list of built-ins and no custom ones, so that other Rego tools agree.
 //
 // # Loading
@@ -27,6 +27,12 @@
 // every phase. They are never frozen: a refresh reads the present ones, as every
 // phase does. Set.WithFacts gives them other values without compiling again; the
 // schema is part of the revision, the values are not.
+//
+// # Masking
+//
+// The package admission.mask names what of a decision record is not kept. Its
+// input is the record, so it is compiled apart, with the libraries that it uses;
+// those may not read the input of policies. It takes no part in decisions.
 //
 // # Deciding
 //

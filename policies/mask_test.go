@@ -280,3 +280,14 @@ func BenchmarkMask(b *testing.B) {
 		})
 	}
 }
+
+// TestMaskOfTheExample: the example keeps networks and no browser.
+func TestMaskOfTheExample(t *testing.T) {
+	t.Parallel()
+	set := loadConfig(t, policies.Config{FS: os.DirFS(filepath.Join(examplesDir, "open-with-quarantine"))})
+	r, err := set.Mask(context.Background(), recorded(t))
+	if err != nil || r.Source != "192.0.2.0/24" || !strings.Contains(string(r.Input), `"source":{"ip":"192.0.2.0/24"}`) ||
+		!slices.Equal(r.Erased, []string{"/input/request/source/user_agent"}) || !slices.Equal(r.Masked, []string{"/input/request/source/ip", "/source"}) {
+		t.Errorf("Mask() = %+v, %v\ninput %s", r, err, r.Input)
+	}
+}

@@ -141,7 +141,8 @@ func (t *storyteller) answers(ctx context.Context) error {
 	}
 	asked := rehearsal.Recorded{Record: t.record, Document: t.document, Offer: t.activation.Offer, Terms: terms}
 	active := t.active()
-	switch set, err := t.then(ctx, active); {
+	set, err := t.then(ctx, active)
+	switch {
 	case err != nil:
 		t.out.Then = &storyAnswer{Answer: answerNone, Why: err.Error()}
 	default:
@@ -150,7 +151,35 @@ func (t *storyteller) answers(ctx context.Context) error {
 	}
 	asked.Offer = t.offer
 	t.out.Today = t.again(ctx, asked, active)
+	if missing := t.unrecorded(set, active); missing != "" && t.out.Today.Answer != answerNone {
+		t.out.Today = &storyAnswer{Answer: answerNone, Revision: active.Revision(), Engine: active.Engine(),
+			Why: "the policies of today read claims of the person that those of then did not, so that they were not recorded: " + missing}
+	}
 	return nil
+}
+
+// unrecorded names the claims that today's policies read and the record cannot
+// have; then is the set that decided, nil where it is not kept.
+func (t *storyteller) unrecorded(then, today *policies.Set) string {
+	if p := broker.Phase(t.record.Phase); p != broker.PhaseUser && p != broker.PhaseRefresh {
+		return ""
+	}
+	names, all := today.Claims()
+	var had []string
+	if then != nil {
+		known, every := then.Claims()
+		if every {
+			return ""
+		}
+		had = known
+	}
+	if all {
+		return "any of them"
+	}
+	return strings.Join(slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		_, recorded := t.input.User.Claims[name]
+		return recorded || slices.Contains(had, name)
+	}), ", ")
 }
 
 // then is the set of the revision that decided.

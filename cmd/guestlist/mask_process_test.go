@@ -85,3 +85,37 @@ func TestMaskedLog(t *testing.T) {
 		}
 	}
 }
+
+// TestAuditWhyOfUnrecordedClaims: what today's policies would say is not made
+// up where they read a claim that was not recorded because nobody read it.
+func TestAuditWhyOfUnrecordedClaims(t *testing.T) {
+	s := newSite(t)
+	s.serve()
+	s.token(s.alice())
+	id := ""
+	for _, r := range s.audit("--event", "admission.decided") {
+		if r["phase"] == "user" {
+			id = r["decision_id"].(string)
+		}
+	}
+	s.why([]string{id}, "today            the same: allowed")
+	before := s.status("revision")
+	s.write("policies/example.rego", admitPolicy+"\ndeny_user contains {\"code\": \"mail\", \"message\": \"m\"} if not input.user.claims.email\n")
+	for deadline := time.Now().Add(20 * time.Second); s.status("revision") == before; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the changed policy is not in force: %s", s.status("policy_problem"))
+		}
+	}
+	s.why([]string{id}, "decided again    the same: allowed", "today            not replayable: the policies of today read claims of the person that those of then did not, so that they were not recorded: email\n")
+}
+
+// TestPolicyEvalShowsTheMask: an imagined request tells what its record would
+// not keep, and shows it all the same.
+func TestPolicyEvalShowsTheMask(t *testing.T) {
+	page, stderr, code := output(t, "policy", "eval", "https://agent.example.com/client.json", "--policies", "../../examples/policies/open-with-quarantine", "--phase", "url", "-v")
+	for _, want := range []string{"\n  erased         /input/request/source/user_agent\n", "\n  masked         /input/request/source/ip", `192.0.2.1`} {
+		if code != 0 || !strings.Contains(page, want) {
+			t.Errorf("policy eval = exit %d, %s\n%s\nwant %q", code, stderr, page, want)
+		}
+	}
+}

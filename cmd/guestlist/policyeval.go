@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
 	"guestlist/broker/rehearsal"
+	"guestlist/policies"
 )
 
 // evalFlags are the facts of an imagined request.
@@ -170,6 +172,7 @@ func (f evalFlags) decide(c *cobra.Command, clientID string) ([]decisionlog.Reco
 	}
 	stage, notes := f.stage(c.Context(), set, cfg, clientID)
 	records, err := stage.Play(c.Context(), scene)
+	showMask(c.Context(), set, records)
 	switch {
 	case errors.Is(err, rehearsal.ErrDocumentWanted):
 		err = fmt.Errorf("%w. Remedy: add --document FILE or --fetch, or ask no more with --phase url", err)
@@ -177,4 +180,13 @@ func (f evalFlags) decide(c *cobra.Command, clientID string) ([]decisionlog.Reco
 		err = fmt.Errorf("the document could not be fetched from here: %w. Remedy: give it with --document FILE", err)
 	}
 	return records, notes, err
+}
+
+// showMask tells what admission.mask would take of each record; the records
+// stay whole.
+func showMask(ctx context.Context, set *policies.Set, records []decisionlog.Record) {
+	for i, r := range records {
+		kept, _ := set.Mask(ctx, r) // an error is in its MaskError
+		records[i].Erased, records[i].Masked, records[i].MaskError = kept.Erased, kept.Masked, kept.MaskError
+	}
 }

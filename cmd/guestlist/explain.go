@@ -160,15 +160,7 @@ func (p *page) record(r logged) {
 	p.field(1, "erased", strings.Join(r.Erased, " "))
 	p.field(1, "masked", strings.Join(r.Masked, " "))
 	p.field(1, "not masked", r.MaskError)
-	if r.BodyErased {
-		p.field(1, "erased", "detail, source, input and result, by age (decision_log.retain)")
-	}
-	switch {
-	case r.LastRequestID != "":
-		p.field(1, "stands for", fmt.Sprintf("%d like refusals, the last with request id %s", r.Count, r.LastRequestID))
-	case r.Count != 0:
-		p.field(1, "count", strconv.Itoa(r.Count))
-	}
+	p.standing(r)
 	p.parties(r)
 	if len(r.Phases) == 0 {
 		p.field(1, "policy", strings.Join(r.Policy, ", "))
@@ -189,6 +181,19 @@ func (p *page) record(r logged) {
 		p.metrics(r.Metrics)
 		p.raw("input", r.Input)
 		p.raw("result", r.Result)
+	}
+}
+
+// standing writes that the body is gone, and how many the record stands for.
+func (p *page) standing(r logged) {
+	if r.BodyErased {
+		p.field(1, "erased", "detail, source, input and result, by age (decision_log.retain)")
+	}
+	switch {
+	case r.LastRequestID != "":
+		p.field(1, "stands for", fmt.Sprintf("%d like refusals, the last with request id %s", r.Count, r.LastRequestID))
+	case r.Count != 0:
+		p.field(1, "count", strconv.Itoa(r.Count))
 	}
 }
 

@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,6 +130,24 @@ func operatorScenarios() map[string]scenario {
 		"facts changed": {kind: "plain", ready: nothing, act: func(x *trial) told {
 			return acted(x.SetFacts(map[string]any{"round": x.round}))
 		}, again: decidesThen(func(x *trial) told { return acted(x.SetFacts(map[string]any{"round": x.round})) }), holds: inForce},
+		"hold": {kind: "plain", ready: (*trial).exchanged, act: func(x *trial) told {
+			_, err := x.admin.Hold(x.t.Context(), admin.RecordFilter{ClientID: x.id}, "a court asks")
+			return acted(err)
+		}},
+		"hold dropped": {kind: "plain", ready: func(x *trial) {
+			x.exchanged()
+			_, err := x.admin.Hold(x.t.Context(), admin.RecordFilter{ClientID: x.id}, "a court asks")
+			check(x.t, err)
+		}, act: func(x *trial) told {
+			list, _, err := x.Store.Holds(x.t.Context())
+			check(x.t, err)
+			i := slices.IndexFunc(list, func(h store.Hold) bool { return h.Filter.ClientID == x.id })
+			if i < 0 {
+				return told{err: errors.New("there is no hold")}
+			}
+			_, err = x.admin.DropHold(x.t.Context(), list[i].ID)
+			return acted(err)
+		}, gone: saying("there is no hold"), start: always},
 		"reload asked": {kind: "plain", ready: nothing, act: func(x *trial) told { _, err := x.admin.Reload(x.t.Context()); return acted(err) }},
 		"keys rotated": {kind: "plain", ready: func(x *trial) { x.Clock.Advance(3 * 24 * time.Hour) }, act: func(x *trial) told { return acted(x.admin.Rotate(x.t.Context(), "signing")) }},
 	}

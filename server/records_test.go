@@ -50,7 +50,7 @@ func operatorSocket(t testing.TB, s *servertest.Server) string {
 	l, err := admin.Listen(socket)
 	check(t, err)
 	h, err := admin.New(admin.Config{
-		Store: s.Kept, Flush: s.Batch.Flush, Now: s.Clock.Now, Later: s.Batch.Add, Broker: s.Broker, Pseudonym: s.Keys.Pseudonym,
+		Store: s.Kept, Flush: s.Batch.Flush, Now: s.Clock.Now, Later: s.Batch.Keep, Broker: s.Broker, Pseudonym: s.Keys.Pseudonym,
 		Reload: func(context.Context) error { return nil }, Rotate: func(_ context.Context, purpose string) error { return s.Keys.Rotate(purpose) },
 		Destroy: func(_ context.Context, purpose string) error { return s.Keys.Destroy(purpose) },
 	})

@@ -89,6 +89,19 @@ func (b *Batch) Add(r Record) error {
 	if r.Outcome == OutcomeRefused && !single && b.fold(r) {
 		return nil
 	}
+	return b.hold(r)
+}
+
+// Keep takes the record of what happened already, whether the log can be
+// written now or not: only a batch that is full refuses it.
+func (b *Batch) Keep(r Record) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hold(r)
+}
+
+// hold takes r where there is room.
+func (b *Batch) hold(r Record) error {
 	if b.room() <= 0 {
 		b.wake()
 		if b.failure != nil {

@@ -147,11 +147,14 @@ func TestBatchThatCannotWriteRefusesAllowsAndKeepsRefusals(t *testing.T) {
 		if err := b.Add(decisionlog.Record{Outcome: decisionlog.OutcomeRefused}); err != nil {
 			t.Errorf("a refusal was not taken: %v", err)
 		}
+		if err := b.Keep(decisionlog.Record{DecisionID: "done", Outcome: decisionlog.OutcomeDone}); err != nil {
+			t.Errorf("what happened already was not taken: %v", err)
+		}
 		w.fail(nil)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if got := w.all(); len(got) != 2 || got[0].DecisionID != "kept" {
-			t.Errorf("after recovery: %+v, want both refusals in order", got)
+		if got := w.all(); len(got) != 3 || got[0].DecisionID != "kept" || got[2].DecisionID != "done" {
+			t.Errorf("after recovery: %+v, want both refusals and what was done, in order", got)
 		}
 		if b.Failure() != nil {
 			t.Errorf("Failure() = %v after recovery", b.Failure())

@@ -20,5 +20,5 @@ func (a *app) configReloaded(detail string, err error) {
 	if err != nil {
 		r.Outcome, r.Detail = decisionlog.OutcomeRefused, detail+": the last good one stays in force: "+err.Error()
 	}
-	_ = a.batch.Add(r) // who may sign in does not wait for the log
+	_ = a.batch.Keep(r) // who may sign in does not wait for the log
 }

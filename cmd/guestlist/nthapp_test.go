@@ -31,6 +31,8 @@ type faultyApp struct {
 	t   *testing.T
 	dir string
 	f   *servertest.Faulty
+
+	reloads int // of the people file
 }
 
 // newFaultyApp builds an app as open does, as far as its first policies.
@@ -135,9 +137,16 @@ var appScenarios = map[string]struct {
 		return nil
 	}, func(x *faultyApp, n int) { x.has(decisionlog.EventFactsChanged, fmt.Sprintf("→ %d", n)) }},
 	"people read again": {false, started, func(x *faultyApp, n int) error {
-		x.configReloaded(fmt.Sprintf("people.file people.yaml: %d people", n), nil)
-		return x.batch.Flush(x.t.Context())
-	}, func(x *faultyApp, n int) { x.has(decisionlog.EventConfigReloaded, fmt.Sprintf("%d people", n)) }},
+		orFail(x.t, x.batch.Add(decisionlog.Record{DecisionID: broker.NewID(), Timestamp: time.Now(), Event: decisionlog.EventRequestRefused, Outcome: decisionlog.OutcomeRefused}))
+		before := x.batch.Flush(x.t.Context()) // the log may be in trouble already
+		x.reloads++
+		x.configReloaded(fmt.Sprintf("people.file people.yaml: reload %d.", x.reloads), nil)
+		return errors.Join(before, x.batch.Flush(x.t.Context()))
+	}, func(x *faultyApp, _ int) {
+		for n := range x.reloads {
+			x.has(decisionlog.EventConfigReloaded, fmt.Sprintf("reload %d.", n+1))
+		}
+	}},
 }
 
 // started has policies that load.

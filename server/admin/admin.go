@@ -105,7 +105,8 @@ type Config struct {
 	Metrics http.Handler
 	Ready   func(ctx context.Context) Readiness
 	// Later takes the records of reads and of what is refused, which need no
-	// commit of their own; nil: those have none.
+	// commit of their own, and of acts whose commit failed behind them; nil: those
+	// have none.
 	Later  func(decisionlog.Record) error
 	Broker *broker.Broker // decides and stages the acts about clients; nil: their routes answer 404
 }

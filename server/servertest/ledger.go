@@ -31,6 +31,7 @@ type Ledger struct {
 	Sessions map[string]store.Session // by hash
 	Blocks   []broker.Block
 	Pins     map[string]broker.Pin
+	Holds    []store.Hold
 	Versions map[string][]broker.Version // by client, of those with a row or a pin
 	Hits     map[string]store.Hits
 	Epoch    uint64
@@ -219,9 +220,12 @@ func (l *Ledger) readClients(ctx context.Context, st store.Store) error {
 	return err
 }
 
-// readActs reads blocks, hits, the epoch and what was in force under each.
+// readActs reads blocks, holds, hits, the epoch and what was in force under each.
 func (l *Ledger) readActs(ctx context.Context, st store.Store) (err error) {
 	if l.Blocks, err = st.Blocks(ctx); err != nil {
+		return err
+	}
+	if l.Holds, _, err = st.Holds(ctx); err != nil {
 		return err
 	}
 	if l.Hits, err = st.Hits(ctx); err != nil {

@@ -27,6 +27,7 @@ func (l *Ledger) checkActs() {
 			}
 		}
 	}
+	l.checkHolds()
 	there := map[string]bool{}
 	for _, b := range l.Blocks {
 		what := fmt.Sprintf("%s %s", b.Kind, b.Value)
@@ -45,6 +46,26 @@ func (l *Ledger) checkActs() {
 		r := pins[id]
 		if pinned != (r.Event != "" && r.Event != decisionlog.EventDocumentUnpinned) || pinned && r.DocumentSHA256 != p.SHA256 {
 			l.wrong("%s is pinned: %v to %.8s, by its last record: %s of %.8s", id, pinned, p.SHA256, r.Event, r.DocumentSHA256)
+		}
+	}
+}
+
+// checkHolds: a hold is there exactly where the last record about it put it
+// there.
+func (l *Ledger) checkHolds() {
+	held, there := map[string]bool{}, map[string]bool{}
+	for _, r := range l.Records {
+		if r.Event == decisionlog.EventLogHeld || r.Event == decisionlog.EventLogReleased {
+			what, _, _ := strings.Cut(r.Detail, " on ")
+			held[what] = r.Event == decisionlog.EventLogHeld
+		}
+	}
+	for _, h := range l.Holds {
+		there["hold "+h.ID] = true
+	}
+	for what := range maps.Keys(merged(held, there)) {
+		if held[what] != there[what] {
+			l.wrong("the %s is there: %v, by its last record %v", what, there[what], held[what])
 		}
 	}
 }

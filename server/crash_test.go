@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"guestlist/broker"
 	"guestlist/server/servertest"
 	"guestlist/server/signin"
 	"guestlist/store"
@@ -207,18 +208,21 @@ func controls(s *servertest.Server) http.Handler {
 		all["more.rego"] = failPolicy("more", fmt.Sprintf("%q", r.URL.Query().Get("id")), "")
 		return s.Activate(all)
 	})
-	answer("/sweep", func(r *http.Request) error {
-		rows, err := s.Kept.Expired(r.Context(), s.Clock.Now(), 100)
-		if err != nil {
-			return err
-		}
-		u := s.Kept.Begin()
-		if n, err := s.Broker.Sweep(r.Context(), u, rows); err != nil || n == 0 {
-			return err
-		}
-		return s.Kept.Commit(r.Context(), u)
-	})
+	answer("/sweep", func(r *http.Request) error { return sweep(r.Context(), s.Kept, s.Broker, s.Clock.Now()) })
 	return m
+}
+
+// sweep ends clients whose life is over, as the program does of itself.
+func sweep(ctx context.Context, st store.Store, b *broker.Broker, now time.Time) error {
+	rows, err := st.Expired(ctx, now, 100)
+	if err != nil {
+		return err
+	}
+	u := st.Begin()
+	if n, err := b.Sweep(ctx, u, rows); err != nil || n == 0 {
+		return err
+	}
+	return st.Commit(ctx, u)
 }
 
 // control has the child's world changed; an error means that it is gone.

@@ -130,6 +130,9 @@ func operatorScenarios() map[string]scenario {
 		"facts changed": {kind: "plain", ready: nothing, act: func(x *trial) told {
 			return acted(x.SetFacts(map[string]any{"round": x.round}))
 		}, again: decidesThen(func(x *trial) told { return acted(x.SetFacts(map[string]any{"round": x.round})) }), holds: inForce},
+		"swept": {kind: "brief", ready: expiredWith((*trial).consented), act: func(x *trial) told {
+			return acted(sweep(x.t.Context(), x.Kept, x.Broker, x.Clock.Now()))
+		}, holds: gone},
 		"hold": {kind: "plain", ready: (*trial).exchanged, act: func(x *trial) told {
 			_, err := x.admin.Hold(x.t.Context(), admin.RecordFilter{ClientID: x.id}, "a court asks")
 			return acted(err)

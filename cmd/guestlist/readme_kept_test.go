@@ -16,7 +16,7 @@ func TestReadmeKept(t *testing.T) {
 	if resp, body := newPerson(t, devPerson, password).play(link); resp.StatusCode != http.StatusOK {
 		t.Fatalf("the demo admission: %d\n%s", resp.StatusCode, body)
 	}
-	_, rest, ok := strings.Cut(section(t, "For auditors"), "\n### Erased by age, and held\n")
+	_, rest, ok := strings.Cut(section(t, "For auditors"), "\n### Kept, masked, erased\n")
 	if !ok {
 		t.Fatal("the section is not there")
 	}

@@ -167,7 +167,7 @@ func TestEveryReasonIsSingleOrNot(t *testing.T) {
 		// A person's, whom each costs a page, or an operator's, whose records are never summarised.
 		broker.ReasonConsentRefused: false, broker.ReasonConsentWithdrawn: false, broker.ReasonGroupRequired: false, broker.ReasonNothingWaits: false,
 		// The server's own trouble.
-		broker.ReasonStoreUnavailable: false, broker.ReasonLogUnavailable: false, broker.ReasonServerTrouble: false,
+		broker.ReasonStoreUnavailable: false, broker.ReasonLogUnavailable: false, broker.ReasonServerTrouble: false, broker.ReasonStoreLow: false,
 	}
 	for _, d := range broker.Reasons() {
 		want, decided := single[d.Reason]

@@ -30,12 +30,21 @@ type Unnamed struct {
 // unnamedMost is how many summaries an answer shows.
 const unnamedMost = 20
 
-// Where summaries are looked for around the moment in an id: a flood is refused
-// at once and written a second late, a document that does not come takes longer.
-var unnamedSpans = []struct{ before, after time.Duration }{{5 * time.Second, 5 * time.Second}, {time.Minute, 2 * time.Minute}}
+// span is where summaries are looked for around the moment in an id.
+type span struct {
+	before, after time.Duration
+	pages         int  // of summaries that are read at most
+	newest        bool // those that were written last come first
+}
 
-// summaryPages bounds how many pages of summaries are read for one id.
-const summaryPages = 20
+// A flood is refused at once and written a second late, a document that does
+// not come takes longer. While the log cannot be written a summary goes on, and
+// is written behind all that was before.
+var unnamedSpans = []span{{5 * time.Second, 5 * time.Second, 20, false}, {time.Minute, 2 * time.Minute, 20, false}, {7 * 24 * time.Hour, 2 * time.Minute, 5, true}}
+
+// lateMost is how much later than a summary's last request one may have come
+// that it counts: refusals do not come in the order of their requests.
+const lateMost = time.Minute
 
 // unnamed tells what is known of an id that no record has. What this server
 // cannot have given out is an error with status 404.
@@ -58,7 +67,7 @@ func (a *api) unnamed(ctx context.Context, id string) (any, error) {
 	}
 	out := Why{RequestID: id, Records: []json.RawMessage{}, Unnamed: &Unnamed{GivenAt: at}}
 	for _, span := range unnamedSpans {
-		found, err := a.standing(ctx, id, at.Add(-span.before), at.Add(span.after))
+		found, err := a.standing(ctx, id, at, span)
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +76,7 @@ func (a *api) unnamed(ctx context.Context, id string) (any, error) {
 				return nil, err
 			}
 		}
-		if out.Unnamed.Verdict == UnnamedSummarised {
+		if v := out.Unnamed.Verdict; v == UnnamedSummarised || v == UnnamedSeveral && span.before >= time.Minute {
 			break
 		}
 	}
@@ -87,18 +96,21 @@ func (s standing) better(u *Unnamed) bool {
 	return u.Verdict == "" || u.Verdict == UnnamedUnrecorded || s.sure == decisionlog.StandsProbably
 }
 
-// standing reads the summaries that begin in a span of time.
-func (a *api) standing(ctx context.Context, id string, from, to time.Time) (standing, error) {
+// standing reads the summaries that begin in a span around a moment and do not
+// end before it.
+func (a *api) standing(ctx context.Context, id string, at time.Time, in span) (standing, error) {
 	var out standing
-	q := store.RecordQuery{Summaries: true, Since: from, Until: to, Limit: 1000}
-	for range summaryPages {
+	q := store.RecordQuery{Summaries: true, Since: at.Add(-in.before), Until: at.Add(in.after), Limit: 1000, Newest: in.newest}
+	for range in.pages {
 		page, err := a.cfg.Store.Records(ctx, q)
 		if err != nil {
 			return out, err
 		}
 		for _, sealed := range page {
-			q.After = sealed.Seq
-			if r, err := sealed.Record(); err == nil {
+			if q.After = sealed.Seq; q.Newest {
+				q.After, q.Before = 0, sealed.Seq
+			}
+			if r, err := sealed.Record(); err == nil && !over(r, at) {
 				out.take(sealed, r, r.StandsFor(id))
 			}
 		}
@@ -107,6 +119,13 @@ func (a *api) standing(ctx context.Context, id string, from, to time.Time) (stan
 		}
 	}
 	return out, nil
+}
+
+// over reports whether the last request of a summary came so long before a
+// moment that it counts none from then.
+func over(r decisionlog.Record, at time.Time) bool {
+	last, ok := broker.RequestIDTime(r.LastRequestID)
+	return ok && last.Add(lateMost).Before(at)
 }
 
 // take keeps the summaries that stand surest.

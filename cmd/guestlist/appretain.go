@@ -182,6 +182,11 @@ func (k *retainer) erase(ctx context.Context, class decisionlog.Class, age time.
 // reports whether there may be more, and what could not be read.
 func (k *retainer) step(ctx context.Context, class decisionlog.Class, age time.Duration) (more bool, damage, err error) {
 	u, name, now := k.store.Begin(), store.RetainPlace(class), k.now()
+	// Before the place, which dropping a hold sets back.
+	_, holds, err := k.store.Holds(ctx)
+	if err != nil {
+		return false, nil, err
+	}
 	place, err := u.Cursor(ctx, name)
 	if err != nil {
 		return false, nil, err
@@ -198,7 +203,7 @@ func (k *retainer) step(ctx context.Context, class decisionlog.Class, age time.D
 		u.EraseBodies(due.Seqs)
 		u.Append(r)
 	}
-	u.RequireHolds(due.Holds)
+	u.RequireHolds(holds) // those that Overdue looked at, or it is taken again
 	u.PutCursor(name, due.Place)
 	return due.More, damage, k.store.Commit(ctx, u)
 }

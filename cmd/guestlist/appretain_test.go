@@ -210,6 +210,48 @@ func (m *meddling) Commit(ctx context.Context, u store.Unit) error {
 	return m.Store.Commit(ctx, u)
 }
 
+// A hold that is dropped between the place that a step begins at and what it
+// finds does not leave behind what it held.
+func TestRetainLosesAgainstDroppedHold(t *testing.T) {
+	k := newRetained(t)
+	for _, age := range []time.Duration{120 * day, 100 * day, 0} {
+		k.add(age, "")
+	}
+	k.commit(func(u store.Unit) {
+		u.PutHold(store.Hold{ID: "h", Filter: store.RecordQuery{Until: k.clock.Add(-110 * day)}})
+	})
+	k.begin(t.Context())
+	k.round(t.Context())
+	if got := k.erased(); !slices.Equal(got, []uint64{2}) {
+		t.Fatalf("erased: %v, want what is not held", got)
+	}
+	k.store = &lateLook{Store: k.s, before: func() {
+		k.commit(func(u store.Unit) {
+			u.DropHold("h")
+			u.PutCursor(store.RetainPlace(decisionlog.ClassStrangers), 0)
+		})
+	}}
+	k.after(91 * day)
+	if got := k.erased(); !slices.Equal(got, []uint64{1, 2, 3}) {
+		t.Errorf("erased: %v, want what was held too", got)
+	}
+}
+
+// lateLook is a store in which something happens before a step looks for what
+// is overdue of strangers, once.
+type lateLook struct {
+	store.Store
+	before func()
+}
+
+func (l *lateLook) Overdue(ctx context.Context, q store.Retain) (store.Overdue, error) {
+	if l.before != nil && q.Class == decisionlog.ClassStrangers {
+		l.before()
+		l.before = nil
+	}
+	return l.Store.Overdue(ctx, q)
+}
+
 // While the clock may be wrong nothing is erased, and the status says so.
 func TestRetainMistrustsClock(t *testing.T) {
 	for name, tt := range map[string]struct {

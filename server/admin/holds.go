@@ -132,9 +132,7 @@ func (a *api) walkAgain(ctx context.Context, u store.Unit, q store.RecordQuery) 
 		if err != nil {
 			return err
 		}
-		if now > place {
-			u.PutCursor(name, place)
-		}
+		u.PutCursor(name, min(now, place)) // also where it is before that: it may move until the commit
 	}
 	return nil
 }

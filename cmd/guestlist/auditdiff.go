@@ -89,9 +89,10 @@ type diffSide struct {
 	Outcome    string    `json:"outcome"`
 	Reason     string    `json:"reason,omitempty"`
 	BodyErased bool      `json:"body_erased,omitempty"` // its facts, and perhaps its document, are not known any more
+	Masked     bool      `json:"masked,omitempty"`      // some of its facts, or all, are not known: admission.mask took them
 
 	members map[string]string
-	blind   []string // members that begin so are not known
+	blind   []string // members that are not known; one that ends with a dot stands for all below
 }
 
 // memberChange is one member that is not as it was; an empty side has none.
@@ -151,6 +152,8 @@ func (t told) side(at time.Time) (*diffSide, error) {
 	if s.BodyErased = r.BodyErased; s.BodyErased {
 		s.blind = append(s.blind, "facts.")
 	}
+	masked := maskedFacts(r.Record)
+	s.Masked, s.blind = len(masked) > 0, append(s.blind, masked...)
 	if t.Story != nil && t.Story.Document != nil && !t.Story.Document.Kept {
 		s.blind = append(s.blind, "document.")
 	}
@@ -174,6 +177,22 @@ func (s *diffSide) putAll(below string, values map[string]string) {
 	}
 }
 
+// maskedFacts are the facts that masking took something of, as members of a
+// side.
+func maskedFacts(r decisionlog.Record) (members []string) {
+	for _, path := range slices.Concat(r.Erased, r.Masked) {
+		names, err := decisionlog.CheckPath(path)
+		switch {
+		case err != nil || names[0] != "input" || len(names) > 1 && names[1] != "facts":
+		case len(names) < 3:
+			members = append(members, "facts.")
+		default:
+			members = append(members, "facts."+names[2])
+		}
+	}
+	return members
+}
+
 // compare fills Changes, member by member.
 func (d *auditDiff) compare() {
 	was, is := map[string]string{}, map[string]string{}
@@ -187,7 +206,9 @@ func (d *auditDiff) compare() {
 	all := maps.Clone(was)
 	maps.Copy(all, is)
 	for _, member := range slices.Sorted(maps.Keys(all)) {
-		unknown := slices.ContainsFunc(blind, func(below string) bool { return strings.HasPrefix(member, below) })
+		unknown := slices.ContainsFunc(blind, func(blind string) bool {
+			return member == blind || strings.HasSuffix(blind, ".") && strings.HasPrefix(member, blind)
+		})
 		if was[member] != is[member] && !unknown {
 			d.Changes = append(d.Changes, memberChange{member, was[member], is[member]})
 		}
@@ -257,5 +278,8 @@ func (p *page) side(name string, s *diffSide) {
 	p.field(0, name, fmt.Sprintf("%s (decided %s)", line, stamp(s.DecidedAt)))
 	if s.BodyErased {
 		p.field(0, "erased", "the body of that record, so that its facts are not compared")
+	}
+	if s.Masked {
+		p.field(0, "masked", "facts of that record, which are not compared")
 	}
 }

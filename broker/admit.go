@@ -93,7 +93,7 @@ func (b *Broker) Admit(ctx context.Context, u Unit, req Request) (Admission, err
 	if err != nil {
 		c.out.Decision.Allowed = false
 	}
-	b.observe(c, r.Outcome, err)
+	b.observe(c, r, err)
 	return c.out, err
 }
 

@@ -30,7 +30,7 @@ func (c *call) obtain(d Decision) error {
 	held, stored := c.copyHeld(limits, profile)
 	got, p, err := c.b.origin.document(c.ctx, wanted{
 		id: c.id, limits: limits, held: held, copy: stored, profile: profile, source: decisionlog.Subscriber(c.req.Facts.Source.IP),
-		domain: c.domain(), cold: !c.live, exact: namesHost(d), apart: c.apart, afresh: c.afresh,
+		domain: c.domain(), request: c.req.RequestID, cold: !c.live, exact: namesHost(d), apart: c.apart, afresh: c.afresh,
 	})
 	c.metrics["timer_fetch_ns"] = c.b.cfg.Now().Sub(began).Nanoseconds()
 	if isForm(err) {

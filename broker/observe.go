@@ -6,10 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"guestlist/broker/decisionlog"
 	"guestlist/broker/fetch"
 )
 
-// Observer is told what a Broker does, for metrics and traces. A nil function
+// Observer is told what a Broker does, for metrics, traces and the debug log. A nil function
 // is not called. They are called while a request waits, from many goroutines
 // at once: they must be quick, and must not call the Broker.
 type Observer struct {
@@ -19,6 +20,10 @@ type Observer struct {
 	// Fetched is told of every fetch of a document that was made, under a context
 	// that has the values of whoever asked first.
 	Fetched func(ctx context.Context, f Fetched)
+	// Ended is told of every client whose end is staged, as the record in the
+	// same commit says it. Whether that commit works is not known yet, and where a
+	// step runs again it is told again.
+	Ended func(ctx context.Context, e Ended)
 	// Spent is told of every fetch that was refused before the network: one of
 	// SpentBudgets.
 	Spent func(budget string)
@@ -43,6 +48,14 @@ type Decided struct {
 	// From says where the document came from that was judged at the start of a
 	// flow: see ProvenanceInput. Empty when none was.
 	From string
+
+	ClientID    string                  // empty when it could not be parsed, or is of nobody
+	RequestID   string                  // of who asked
+	Err         error                   // why it was refused, for the operator; nil when it was not
+	Why         string                  // why the winner won
+	NearestMiss string                  // only with no_policy_matched
+	Candidates  []decisionlog.Candidate // what matched in that phase, best first; nobody may change it
+	Denials     []decisionlog.Denial    // what refused in that phase; nobody may change it
 }
 
 // Fetched is one fetch of a document.
@@ -52,15 +65,31 @@ type Fetched struct {
 	Reason      Reason        // empty: a valid document, or NotModified
 	NotModified bool          // the host said that the stored copy still stands
 	Host        string        // of the client identifier
+
+	ClientID  string
+	RequestID string // of who asked first; empty: this server or an operator did
+	Err       error  // why it brought no valid document, for the operator; nil when it did
 }
 
-// observe tells the observer of a call that is over.
-func (b *Broker) observe(c *call, outcome string, err error) {
+// Ended is the end of a client: the event, reason and text of its record.
+type Ended struct {
+	Event     string // client.expired, client.pruned or client.revoked
+	Reason    Reason
+	Why       string // for the operator
+	ClientID  string
+	Policy    []string // that gave the client its settings; nobody may change it
+	RequestID string   // of who met the client; empty: nobody did
+}
+
+// observe tells the observer of a call that is over, with its record.
+func (b *Broker) observe(c *call, r decisionlog.Record, err error) {
 	if b.cfg.Observe.Decided == nil {
 		return
 	}
+	said := c.out.Decision
 	d := Decided{
-		Began: c.now, Took: b.cfg.Now().Sub(c.now), Outcome: outcome, Phase: c.out.Decision.Phase, Policy: c.out.Decision.Winner, Host: c.id.Host,
+		Began: c.now, Took: b.cfg.Now().Sub(c.now), Outcome: r.Outcome, Phase: said.Phase, Policy: said.Winner, Host: c.id.Host, ClientID: r.ClientID,
+		RequestID: r.RequestID, Err: err, Why: said.Why, NearestMiss: said.NearestMiss, Candidates: said.Candidates, Denials: said.Denials,
 	}
 	if err != nil {
 		d.Reason = ReasonOf(err)
@@ -78,6 +107,7 @@ func (o *origin) observe(ctx context.Context, w wanted, began time.Time, f *flig
 	}
 	o.seen.Fetched(ctx, Fetched{
 		Began: began, Took: o.now().Sub(began), Reason: fetchReason(f.err), NotModified: f.err == nil && f.got.NotModified, Host: w.id.Host,
+		ClientID: w.id.String(), RequestID: w.request, Err: f.err,
 	})
 }
 

@@ -122,3 +122,37 @@ func TestTraceInTheRecords(t *testing.T) {
 		t.Errorf("records and their traces:\n%q\nwant\n%q", got, want)
 	}
 }
+
+// TestObserverNames: what is told names client and request, what matched, what
+// came nearest and what ended, as the records do.
+func TestObserverNames(t *testing.T) {
+	var got []string
+	told := func(format string, args ...any) { got = append(got, fmt.Sprintf(format, args...)) }
+	w := newWorld(t, func(c *broker.Config) {
+		c.Observe = broker.Observer{
+			Decided: func(_ context.Context, d broker.Decided) {
+				told("%s %s for %s: %v, %d candidates, %q, %q", d.Outcome, d.ClientID, d.RequestID, d.Err, len(d.Candidates), d.Why, d.NearestMiss)
+			},
+			Fetched: func(_ context.Context, f broker.Fetched) {
+				told("fetched %s for %s: %v", f.ClientID, f.RequestID, f.Err)
+			},
+			Ended: func(_ context.Context, e broker.Ended) {
+				told("%s %s of %s by %v for %s: %s", e.Event, e.Reason, e.ClientID, e.Policy, e.RequestID, e.Why)
+			},
+		}
+	})
+	w.mustAdmit()
+	w.at(40 * 24 * time.Hour)
+	w.mustAdmit(func(r *broker.Request) { r.RequestID = "later" })
+	const client = "https://app.example.com/oauth/client.json"
+	want := []string{
+		"fetched " + client + " for req-1: <nil>",
+		"admitted " + client + ` for req-1: <nil>, 1 candidates, "the only one", ""`,
+		"client.expired client_ended of " + client + " by [p] for later: the client expired at 2026-11-26T13:00:00Z",
+		"fetched " + client + " for later: <nil>",
+		"admitted " + client + ` for later: <nil>, 1 candidates, "the only one", ""`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("told\n%q, want\n%q", got, want)
+	}
+}

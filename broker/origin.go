@@ -39,6 +39,7 @@ type wanted struct {
 	profile cimd.Profile
 	source  netip.Prefix // whose budget pays
 	domain  string       // registrable domain of id
+	request string       // id of the request that asks; empty: none does
 	cold    bool         // the client is not known
 	exact   bool         // the winning policy names the host without wildcards
 	apart   bool         // asked by this server or an operator: no budget pays, and no answer from before will do

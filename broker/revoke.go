@@ -70,6 +70,9 @@ func (c *call) end(e ending) {
 		Incarnation: c.row.Incarnation, DocumentSHA256: c.row.DocumentSHA256, Policy: c.row.Policy, Detail: e.why,
 	})
 	c.live, c.ended = false, true
+	if told := c.b.cfg.Observe.Ended; told != nil {
+		told(c.ctx, Ended{Event: e.event, Reason: e.reason, Why: e.why, ClientID: c.row.ID, Policy: c.row.Policy, RequestID: c.req.RequestID})
+	}
 }
 
 // act starts the record of what an operator did.

@@ -29,7 +29,7 @@ func (a *app) trace() (err error) {
 
 // observeBroker is who is told of decisions and fetches.
 func (a *app) observeBroker() broker.Observer {
-	return broker.Observer{Decided: a.decided, Fetched: a.fetched, Spent: a.metrics.Spent}
+	return debugging(a.log, broker.Observer{Decided: a.decided, Fetched: a.fetched, Spent: a.metrics.Spent})
 }
 
 func (a *app) decided(ctx context.Context, d broker.Decided) {

@@ -238,8 +238,8 @@ due PF-35 a policy labels the clients it makes
 open PF-21 loopback documents in development only
 open PF-24 PKCE is required
 open PF-26 the knobs of refresh tokens
-open PF-36 events are named
-open PF-37 audit at the normal level
+due PF-36 events are named
+due PF-37 audit at the normal level
 due PF-39 a document never widens a policy
 open SN-08 JSON content type
 open SN-09 client_id equals the URL

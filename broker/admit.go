@@ -50,6 +50,8 @@ type Admission struct {
 	Reused      bool // admitted from the stored row alone
 	Revision    string
 	Epoch       uint64
+	DecisionID  string // of its record, with an error too
+	From        string // where the document came from that was judged at the start of a flow: see ProvenanceInput; else empty
 }
 
 // ClientEnd is how far something that lives until end may move the end of the
@@ -93,7 +95,11 @@ func (b *Broker) Admit(ctx context.Context, u Unit, req Request) (Admission, err
 	if err != nil {
 		c.out.Decision.Allowed = false
 	}
+	if req.Person == nil {
+		c.out.From = c.doc.from
+	}
 	b.observe(c, r, err)
+	c.out.DecisionID = r.DecisionID
 	return c.out, err
 }
 

@@ -89,13 +89,10 @@ func (b *Broker) observe(c *call, r decisionlog.Record, err error) {
 	said := c.out.Decision
 	d := Decided{
 		Began: c.now, Took: b.cfg.Now().Sub(c.now), Outcome: r.Outcome, Phase: said.Phase, Policy: said.Winner, Host: c.id.Host, ClientID: r.ClientID,
-		RequestID: r.RequestID, Err: err, Why: said.Why, NearestMiss: said.NearestMiss, Candidates: said.Candidates, Denials: said.Denials,
+		RequestID: r.RequestID, Err: err, Why: said.Why, NearestMiss: said.NearestMiss, Candidates: said.Candidates, Denials: said.Denials, From: c.out.From,
 	}
 	if err != nil {
 		d.Reason = ReasonOf(err)
-	}
-	if c.req.Person == nil {
-		d.From = c.doc.from
 	}
 	b.cfg.Observe.Decided(c.ctx, d)
 }

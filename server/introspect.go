@@ -26,6 +26,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request, v *visit) er
 		w.Header().Set("WWW-Authenticate", `Basic realm="guestlist"`)
 		return broker.Refuse(broker.ReasonResourceAuthFailed, "no resource has that name and secret")
 	}
+	v.resource = caller.Name
 	if p.one("token") == "" {
 		return broker.Refuse(broker.ReasonRequestInvalid, "token is missing")
 	}
@@ -63,7 +64,7 @@ func (s *Server) introspection(r *http.Request, u store.Unit, v *visit, caller b
 	if !found || !g.EndedAt.IsZero() {
 		return inactive, nil
 	}
-	v.client = a.ClientID
+	s.concerns(v, g)
 	req, err := aliveRequest(v, g)
 	if err != nil {
 		return nil, err
@@ -93,7 +94,6 @@ func (s *Server) sampleIntrospection(v *visit, g store.Grant, tokenID, resource 
 	if s.cfg.Store.Room().Short() || !s.introspected.Pick(key, s.cfg.Now()) {
 		return
 	}
-	v.subject = s.cfg.Keys.Pseudonym(g.Subject)
 	rec := s.note(v, decisionlog.EventTokenIntrospected, decisionlog.OutcomeDone)
 	ofGrant(&rec, g)
 	rec.TokenID, rec.Detail = tokenID, "asked by "+resource

@@ -64,7 +64,7 @@ func (s *Server) rotate(r *http.Request, v *visit, x grants.RefreshRequest) (gra
 		if err := s.hasRoom(broker.RoomForTokens); err != nil {
 			return err
 		}
-		v.subject = s.cfg.Keys.Pseudonym(h.Grant.Subject)
+		s.concerns(v, h.Grant)
 		req, err := s.refreshRequest(h.Grant, x, v)
 		if err != nil {
 			return err

@@ -32,8 +32,8 @@ func (e *redirectError) Unwrap() error { return e.err }
 // refuse is the one place where an error becomes an answer.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, v *visit, err error) {
 	v.err, v.reason = err, broker.ReasonOf(err)
-	if v.reason == broker.ReasonServerTrouble && r.Context().Err() != nil {
-		v.outcome = "caller left"
+	if r.Context().Err() != nil {
+		v.outcome = requestLeft
 	}
 	if !v.recorded || v.reason == broker.ReasonStoreUnavailable || v.reason == broker.ReasonLogUnavailable {
 		// A record that was staged with a commit that failed is lost with it.
@@ -196,8 +196,9 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 // every id that a stranger is shown can be looked up.
 func (s *Server) recordRefusal(v *visit, err error) {
 	reason := broker.ReasonOf(err)
+	v.decision = broker.NewID()
 	s.cfg.Batch.Add(decisionlog.Record{
-		DecisionID: broker.NewID(), Timestamp: s.cfg.Now(), Event: decisionlog.EventRequestRefused, Outcome: decisionlog.OutcomeRefused,
+		DecisionID: v.decision, Timestamp: s.cfg.Now(), Event: decisionlog.EventRequestRefused, Outcome: decisionlog.OutcomeRefused,
 		Reason: string(reason), PublicReason: string(reason.Public()), RequestID: v.id, TraceID: v.trace.TraceID, SpanID: v.trace.SpanID, ClientID: v.client, ClientIDDigest: v.digest,
 		Subject: v.subject, Revision: s.cfg.Broker.Revision(), Source: v.source.String(),
 		Detail: bounded(v.route+": "+err.Error(), 1000),

@@ -48,7 +48,7 @@ func (s *Server) giveBack(r *http.Request, v *visit, auth grants.ClientAuth, tok
 		if err != nil || done.Kind == "" || done.AlreadyEnded {
 			return err
 		}
-		v.subject = s.cfg.Keys.Pseudonym(done.Grant.Subject)
+		s.concerns(v, done.Grant)
 		rec := s.note(v, decisionlog.EventTokenRevoked, decisionlog.OutcomeDone)
 		ofGrant(&rec, done.Grant)
 		rec.TokenID, rec.Detail = done.TokenID, "the client gave back its "+done.Kind

@@ -53,6 +53,10 @@ func (s *Server) hasRoom(need broker.Room) *broker.Error {
 func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.Request) (broker.Admission, error) {
 	v.asks(&req)
 	a, err := s.cfg.Broker.Admit(ctx, u, req)
+	v.decision, v.phase, v.policy, v.from = a.DecisionID, string(a.Decision.Phase), a.Decision.Winner, a.From
+	if req.Bound != nil {
+		v.grant = req.Bound.GrantID
+	}
 	v.recorded = err != nil // an allow has its record, but what goes wrong behind it has none yet
 	if r := broker.ReasonOf(err); err == nil || r != broker.ReasonClientIDMalformed && r != broker.ReasonClientIDUnknown {
 		v.client, v.digest = req.ClientID, ""
@@ -61,7 +65,7 @@ func (s *Server) admit(ctx context.Context, u store.Unit, v *visit, req broker.R
 	}
 	if err == nil {
 		v.outcome = "admitted"
-		if a.Reused {
+		if a.Reused || req.Person != nil {
 			v.outcome = "reused"
 		}
 	}
@@ -84,10 +88,16 @@ func (s *Server) named(v *visit, clientID string) {
 	v.digest = broker.Digest(clientID)
 }
 
+// concerns notes whose grant a request is about.
+func (s *Server) concerns(v *visit, g store.Grant) {
+	v.client, v.digest, v.subject, v.grant = g.ClientID, "", s.cfg.Keys.Pseudonym(g.Subject), g.ID
+}
+
 // note starts the record of an event that belongs to a visit.
 func (s *Server) note(v *visit, event, outcome string) decisionlog.Record {
+	v.decision = broker.NewID()
 	return decisionlog.Record{
-		DecisionID: broker.NewID(), Timestamp: s.cfg.Now(), Event: event, Outcome: outcome, RequestID: v.id, TraceID: v.trace.TraceID, SpanID: v.trace.SpanID,
+		DecisionID: v.decision, Timestamp: s.cfg.Now(), Event: event, Outcome: outcome, RequestID: v.id, TraceID: v.trace.TraceID, SpanID: v.trace.SpanID,
 		Revision: s.cfg.Broker.Revision(), Source: v.source.String(), Subject: v.subject,
 	}
 }

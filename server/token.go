@@ -85,7 +85,7 @@ func (s *Server) exchange(r *http.Request, v *visit, x grants.Exchange) (grants.
 		if err := s.hasRoom(broker.RoomForTokens); err != nil {
 			return err
 		}
-		v.subject = s.cfg.Keys.Pseudonym(p.Grant.Subject)
+		s.concerns(v, p.Grant)
 		req, err := grantRequest(p.Grant, x.Resources)
 		if err != nil {
 			return err

@@ -8,8 +8,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/rs/zerolog"
-
 	"guestlist/broker"
 )
 
@@ -40,6 +38,12 @@ type visit struct {
 	client   string // client identifier, once it was parsed
 	digest   string // of what was sent for one and is none
 	subject  string // pseudonym of the person
+	grant    string
+	resource string   // name of the protected resource that asks
+	decision string   // decision_id of the record that was made last
+	phase    string   // of the last admission
+	policy   []string // that won it
+	from     string   // where its document came from
 	outcome  string
 	reason   broker.Reason
 	err      error
@@ -124,39 +128,6 @@ func (s *Server) survive(w *counting, r *http.Request, v *visit) {
 	if v.status == 0 {
 		s.refuse(w, r, v, v.err)
 	}
-}
-
-// event writes the one wide event of a request. Query strings, bodies and
-// header values never appear.
-func (s *Server) event(r *http.Request, v *visit) {
-	took := s.cfg.Now().Sub(v.began)
-	s.left(r.Context(), v, took)
-	level := zerolog.InfoLevel
-	if v.err != nil {
-		level = answerFor(broker.ReasonOf(v.err)).level
-	}
-	e := s.cfg.Log.WithLevel(level).Str("event", "http.request").Str("request_id", v.id).Str("method", methodName(r)).
-		Str("route", v.route).Int("status", v.status).Int("bytes", v.bytes).Str("source", v.source.String()).
-		Dur("took_ms", took)
-	if v.trace.TraceID != "" {
-		e = e.Str("trace_id", v.trace.TraceID).Str("span_id", v.trace.SpanID)
-	}
-	if v.client != "" {
-		e = e.Str("client_id", bounded(v.client, 300))
-	}
-	if v.digest != "" {
-		e = e.Str("client_id_digest", v.digest)
-	}
-	if v.subject != "" {
-		e = e.Str("subject", v.subject)
-	}
-	if v.outcome != "" {
-		e = e.Str("outcome", v.outcome)
-	}
-	if v.err != nil {
-		e = e.Str("reason", string(broker.ReasonOf(v.err))).Str("detail", bounded(v.err.Error(), 600))
-	}
-	e.Send()
 }
 
 // counting notes status and size of an answer.

@@ -17,11 +17,10 @@ import (
 // policy about the stored document and the grant's frozen facts, then one
 // commit that spends the token and holds the record. Never a fetch.
 func (s *Server) refresh(w http.ResponseWriter, r *http.Request, v *visit, p params) error {
-	auth, err := grants.Authenticate(r.Header, p.Values)
+	auth, err := s.authenticate(r, v, p)
 	if err != nil {
 		return err
 	}
-	s.named(v, auth.ClientID)
 	if p.one("refresh_token") == "" {
 		return broker.Refuse(broker.ReasonRequestInvalid, "refresh_token is missing")
 	}

@@ -19,11 +19,10 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if err != nil {
 		return err
 	}
-	auth, err := grants.Authenticate(r.Header, p.Values)
+	auth, err := s.authenticate(r, v, p)
 	if err != nil {
 		return err
 	}
-	s.named(v, auth.ClientID)
 	if p.one("token") == "" {
 		return broker.Refuse(broker.ReasonRequestInvalid, "token is missing")
 	}

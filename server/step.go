@@ -3,10 +3,12 @@ package server
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
+	"guestlist/server/grants"
 	"guestlist/store"
 )
 
@@ -86,6 +88,16 @@ func (s *Server) named(v *visit, clientID string) {
 		return
 	}
 	v.digest = broker.Digest(clientID)
+}
+
+// authenticate finds out which client calls, and notes it, or the one that a
+// refused request claims to be.
+func (s *Server) authenticate(r *http.Request, v *visit, p params) (grants.ClientAuth, error) {
+	auth, err := grants.Authenticate(r.Header, p.Values)
+	if auth.ClientID != "" {
+		s.named(v, auth.ClientID)
+	}
+	return auth, err
 }
 
 // concerns notes whose grant a request is about.

@@ -31,11 +31,10 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, v *visit) error {
 // redeem gives tokens for a code: client binding and PKCE first, then policy,
 // then one commit that spends the code and holds the record.
 func (s *Server) redeem(w http.ResponseWriter, r *http.Request, v *visit, p params) error {
-	auth, err := grants.Authenticate(r.Header, p.Values)
+	auth, err := s.authenticate(r, v, p)
 	if err != nil {
 		return err
 	}
-	s.named(v, auth.ClientID)
 	if p.one("code") == "" {
 		return broker.Refuse(broker.ReasonRequestInvalid, "code is missing")
 	}

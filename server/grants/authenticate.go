@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -40,20 +41,22 @@ type ClientAuth struct {
 // another scheme, two headers) is refused with client_authentication_failed,
 // as is a request that names no client.
 //
-// Authenticate fetches nothing and does not know whether the client exists. It
-// takes every parameter as sent once, for which the request edge answers.
+// With an error ClientID is the one that the request claims, for the record of
+// the refusal, and empty where it names none. Authenticate fetches nothing and
+// does not know whether the client exists. It takes every parameter as sent
+// once, for which the request edge answers.
 func Authenticate(h http.Header, form url.Values) (ClientAuth, error) {
+	id := form.Get("client_id")
 	if given(form, "client_secret") {
-		return ClientAuth{}, refuseClient("the request carries client_secret")
+		return ClientAuth{ClientID: id}, refuseClient("the request carries client_secret")
 	}
 	if given(form, "client_assertion") || given(form, "client_assertion_type") {
 		return asserted(h, form)
 	}
-	id := form.Get("client_id")
 	if headers := h.Values("Authorization"); len(headers) > 0 {
 		named, err := basicClient(headers)
 		if err != nil {
-			return ClientAuth{}, err
+			return ClientAuth{ClientID: cmp.Or(id, named)}, err
 		}
 		if id != "" && id != named {
 			return ClientAuth{}, refuseClient("client_id differs from the one in the Authorization header")
@@ -68,19 +71,20 @@ func Authenticate(h http.Header, form url.Values) (ClientAuth, error) {
 
 // asserted reads who a client assertion claims to be from.
 func asserted(h http.Header, form url.Values) (ClientAuth, error) {
+	claims := ClientAuth{ClientID: form.Get("client_id")}
 	if len(h.Values("Authorization")) > 0 {
-		return ClientAuth{}, refuseClient("the request has an assertion and an Authorization header")
+		return claims, refuseClient("the request has an assertion and an Authorization header")
 	}
 	if form.Get("client_assertion_type") != assertionType {
-		return ClientAuth{}, broker.Refuse(broker.ReasonAssertionInvalid, "client_assertion_type is not %s", assertionType)
+		return claims, broker.Refuse(broker.ReasonAssertionInvalid, "client_assertion_type is not %s", assertionType)
 	}
 	a := Assertion(form.Get("client_assertion"))
 	said, _, err := a.read()
 	if err != nil {
-		return ClientAuth{}, &broker.Error{Reason: broker.ReasonAssertionInvalid, Err: err}
+		return claims, &broker.Error{Reason: broker.ReasonAssertionInvalid, Err: err}
 	}
-	if id := form.Get("client_id"); id != "" && id != said.subject {
-		return ClientAuth{}, broker.Refuse(broker.ReasonAssertionInvalid, "client_id differs from sub of the assertion")
+	if id := claims.ClientID; id != "" && id != said.subject {
+		return claims, broker.Refuse(broker.ReasonAssertionInvalid, "client_id differs from sub of the assertion")
 	}
 	return ClientAuth{ClientID: said.subject, Method: methodKey, Assertion: a}, nil
 }
@@ -96,8 +100,9 @@ func given(form url.Values, name string) bool {
 	return false
 }
 
-// basicClient reads the client identifier from HTTP Basic with no secret. It
-// is empty when the credentials name none.
+// basicClient reads the client identifier from HTTP Basic with no secret; one
+// with a secret is refused, and named all the same. It is empty when the
+// credentials name none.
 func basicClient(headers []string) (string, error) {
 	if len(headers) > 1 {
 		return "", refuseClient("there is more than one Authorization header")
@@ -112,7 +117,7 @@ func basicClient(headers []string) (string, error) {
 	}
 	id, secret := splitBasic(string(raw))
 	if secret != "" {
-		return "", refuseClient("the Basic credentials have a secret")
+		return id, refuseClient("the Basic credentials have a secret")
 	}
 	return id, nil
 }

@@ -192,7 +192,7 @@ func (a *app) assemble(k *keys.Keys, people *signin.People, door *fetch.Guarded)
 	a.retainer = a.newRetainer(context.Background())
 	a.admin, err = admin.New(admin.Config{
 		Metrics: a.metrics.Handler(), Ready: a.readiness,
-		Store: a.store, Flush: a.batch.Flush, Later: a.batch.Keep, Now: time.Now, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Story: a.story, Reload: reload, Rotate: rotate, Destroy: destroy, Broker: a.broker, Pseudonym: k.Pseudonym,
+		Store: a.store, Flush: a.batch.Flush, Later: a.batch.Keep, Now: time.Now, Log: a.log, Status: a.status, Policies: a.policyList, PolicyStatus: a.policyState, Story: a.story, Reload: reload, Rotate: rotate, Destroy: destroy, Broker: a.broker, Pseudonym: k.Pseudonym,
 	})
 	return err
 }

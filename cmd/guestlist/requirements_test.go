@@ -254,7 +254,7 @@ due CU-02 domains match whole labels
 open CU-12 caps refuse new clients, nothing old is evicted
 open CU-13 lifetimes by policy
 open CU-16 a key that left the document fails
-open CU-21 the audit has an event for tokens, client authentication, consent and revocation
+due CU-21 the audit has an event for tokens, client authentication, consent and revocation
 due H-04 settings are completed member by member
 open H-06 a person who leaves a group
 due H-09 consent is skipped only by an exact URL
@@ -270,9 +270,9 @@ open G-19 fetch failures look alike in text, status and time
 open G-20 revocation by possession without a fetch
 open G-21 the consent page shows hosts first
 due G-23 real documents are admitted
-open G-29 each event is fired once by a scenario
-open G-30 metrics have a closed label set
-open G-28 people see and end their grants
+due G-29 each event is fired once by a scenario
+due G-30 metrics have a closed label set
+due G-28 people see and end their grants
 due G-34 a broken bundle changes nothing
 `)
 

@@ -64,6 +64,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
 	"guestlist/store"
@@ -74,6 +76,7 @@ type Config struct {
 	Store  store.Store                     // read from; acts of operators are recorded in it
 	Flush  func(ctx context.Context) error // writes the records that are held for a batch; called before the log is read
 	Now    func() time.Time                // the clock
+	Log    zerolog.Logger                  // one event of each request, but of monitoring's; the zero value: none
 	Status func(ctx context.Context) any   // encoded as JSON by /v1/status; nil: the route answers 404
 	// Policies lists the policies that decide, with every pattern where those
 	// are wanted; PolicyStatus says which revision they are, since when, and what
@@ -157,6 +160,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if permit(r.Context()) == nil && watch(a.cfg.Metrics, a.cfg.Ready, w, r) {
 		return
 	}
+	began := a.cfg.Now()
+	id := broker.NewRequestID(began)
+	w.Header().Set("X-Request-Id", id)
 	value, err := a.answer(r)
 	a.note(r, err)
 	status := http.StatusOK
@@ -173,6 +179,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.Encode(value) // what cannot be sent has nobody left to be told
+	a.event(r, id, began, status, err)
 }
 
 // failed finds the answer to an error.

@@ -70,6 +70,9 @@ func TestOneEventOfEveryRequest(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"} {
 			p := send(t, method, s.Issuer+path+"?x=1", "a=b", formHeader())
 			e := eventOf(t, log, p.Header.Get("X-Request-Id"))
+			if method == "BREW" {
+				method = "other" // words of strangers are not repeated
+			}
 			if e == nil || e["method"] != method || e["route"] != route || e["status"] != float64(p.Status) || e["source"] != "127.0.0.1" {
 				t.Errorf("%s %s, status %d: the event is %v", method, path, p.Status, e)
 				continue

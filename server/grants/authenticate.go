@@ -101,8 +101,8 @@ func given(form url.Values, name string) bool {
 }
 
 // basicClient reads the client identifier from HTTP Basic with no secret; one
-// with a secret is refused, and named all the same. It is empty when the
-// credentials name none.
+// with a secret is refused, and named all the same where it is sure which part
+// is the secret. It is empty when the credentials name none.
 func basicClient(headers []string) (string, error) {
 	if len(headers) > 1 {
 		return "", refuseClient("there is more than one Authorization header")
@@ -117,6 +117,9 @@ func basicClient(headers []string) (string, error) {
 	}
 	id, secret := splitBasic(string(raw))
 	if secret != "" {
+		if !apart(string(raw), id) {
+			id = ""
+		}
 		return id, refuseClient("the Basic credentials have a secret")
 	}
 	return id, nil
@@ -139,6 +142,15 @@ func splitBasic(raw string) (id, secret string) {
 		return raw[:last], raw[last+1:]
 	}
 	return decoded, right
+}
+
+// apart reports whether the identifier that splitBasic found in raw surely ends
+// in front of the secret. A URL as it is does not where its path has a colon:
+// that may be the one that separates, and what is behind it the secret.
+func apart(raw, id string) bool {
+	_, rest, _ := strings.Cut(id, "://")
+	_, path, _ := strings.Cut(rest, "/")
+	return !strings.HasPrefix(raw, id) || !strings.Contains(path, ":")
 }
 
 func refuseClient(format string, args ...any) error {

@@ -149,3 +149,26 @@ func TestAuthenticate(t *testing.T) {
 		})
 	}
 }
+
+// A refused request with a secret names its client only where the identifier
+// surely ends in front of the secret: what is named is recorded for good.
+func TestAuthenticateNamesNoPartOfASecret(t *testing.T) {
+	const id = "https://client.example/oauth/client.json"
+	for _, c := range []struct{ name, credentials, want string }{
+		{"encoded", url.QueryEscape(id) + ":hunter2", id},
+		{"encoded, a secret with colons", url.QueryEscape(id) + ":hun:ter:2", id},
+		{"encoded, an identifier with colons", url.QueryEscape(id+"/a:b") + ":hunter2", id + "/a:b"},
+		{"as it is", id + ":hunter2", id},
+		{"as it is, with a port", "https://client.example:8443/c:hunter2", "https://client.example:8443/c"},
+		{"as it is, a secret with a colon", id + ":hun:ter2", ""},
+		{"as it is, a secret that is an address", id + ":https://hook.example/hunter2:x", ""},
+		{"registered", "s6BhdRkqt3:hun:ter2", "s6BhdRkqt3"},
+	} {
+		header := http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(c.credentials))}}
+		got, err := grants.Authenticate(header, url.Values{})
+		wantReason(t, c.name, err, broker.ReasonClientAuthFailed)
+		if got.ClientID != c.want {
+			t.Errorf("%s: Authenticate(%q) names %q, want %q", c.name, c.credentials, got.ClientID, c.want)
+		}
+	}
+}

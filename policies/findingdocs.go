@@ -56,7 +56,7 @@ var findingDocs = map[string]string{
 	"not_in_force":            "A settings member that does nothing yet.",
 	"package_not_guardrails":  "A policy stands in the root of the guardrails.",
 	"package_twice":           "One package in two files.",
-	"package_unknown":         "A package below admission that has no place there, or one elsewhere that names clients.",
+	"package_unknown":         "A package below admission that has no place there, or one elsewhere that names clients or masks records.",
 	"path_twice":              "One rule in two files.",
 	"pattern_iterated":        "glob or regex is tried for each entry of data.",
 	"pattern_open":            "A glob or regex is computed, or too long: compiling it could take the memory.",

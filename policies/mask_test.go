@@ -226,6 +226,7 @@ func TestMaskHasItsPlace(t *testing.T) {
 	const hide = `mask contains "/source"`
 	twice := maskOf(hide)
 	twice["again.rego"] = "package admission.mask\n\n_x := 1\n"
+	elsewhere := files{"p.rego": maskOf(hide)["p.rego"], "mask.rego": "package system.log\n\n" + hide + "\n"}
 	below := maskOf(hide)
 	below["below.rego"] = "package admission.mask.more\n\nx := 1\n"
 	reached := maskOf(hide)
@@ -235,6 +236,7 @@ func TestMaskHasItsPlace(t *testing.T) {
 		code string
 	}{
 		"twice":                 {policies.Config{FS: twice.fs()}, "package_twice"},
+		"under OPA's own name":  {policies.Config{FS: elsewhere.fs()}, "package_unknown"},
 		"a package below":       {policies.Config{FS: below.fs()}, "package_unknown"},
 		"read by a policy":      {policies.Config{FS: reached.fs()}, "policy_reference"},
 		"among the guardrails":  {policies.Config{Guardrails: maskOf(hide).fs()}, "package_not_guardrails"},

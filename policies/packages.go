@@ -173,6 +173,9 @@ func (u *unit) checkPackage(p *pkg, out *report) {
 		if specs == nil && !u.own && strings.HasPrefix(name, "client_ids") {
 			out.warn(p.file, p.line, "package_unknown", "to make it a policy, write package admission.policies.NAME", "package %s has %s and is no policy, so that nobody is admitted by it", p.name, name)
 		}
+		if specs == nil && !u.own && name == "mask" && r.Head.RuleKind() == ast.MultiValue { // system.log.mask is OPA's own
+			out.warn(p.file, p.line, "package_unknown", "to mask records, write package admission.mask", "package %s has mask and is not the mask, so that no record is masked by it", p.name)
+		}
 		if specs == nil || strings.HasPrefix(name, "_") {
 			continue
 		}

@@ -55,7 +55,7 @@ func (a *app) lookForRoom(ctx context.Context) {
 func (a *app) roomChanged(c bolt.RoomChange) {
 	line, event, text := a.log.Info(), "store.room_again", "what waited goes on"
 	if c.Is > c.Was {
-		line, event, text = a.log.Warn(), "store.low", "Remedy: free room on the file system of the store"
+		line, event, text = a.log.Warn(), "store.low", "Remedy: free room on the file system of the store, or lower store_reserve"
 	}
 	line = line.Str("event", event).Int64("reserve_bytes", c.Reserve)
 	if c.Free >= 0 {

@@ -25,7 +25,8 @@ func moment(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if d, err := broker.ParseDuration(s); err == nil {
+	// "+2h" is a time to come in policy eval --at, and not how long ago.
+	if d, err := broker.ParseDuration(s); err == nil && s[0] != '+' {
 		return now.Add(-d.Std()), nil
 	}
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
@@ -34,6 +35,27 @@ func moment(flag, s string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("%s %.60q: want a time, a date or how long ago, like 2026-11-20T10:00:00Z, 2026-11-20 or 24h", flag, s)
+}
+
+// timeRange reads two moments; where both are given the first must be the earlier.
+func timeRange(sinceFlag, since, untilFlag, until string) (from, to time.Time, err error) {
+	now := time.Now()
+	if from, err = moment(sinceFlag, since, now); err != nil {
+		return from, to, err
+	}
+	if to, err = moment(untilFlag, until, now); err != nil {
+		return from, to, err
+	}
+	return from, to, ordered(sinceFlag, from, untilFlag, to)
+}
+
+// ordered refuses a range of times that nothing can be in. A time that is zero
+// bounds nothing.
+func ordered(sinceFlag string, since time.Time, untilFlag string, until time.Time) error {
+	if since.IsZero() || until.IsZero() || since.Before(until) {
+		return nil
+	}
+	return fmt.Errorf("%s %s is not before %s %s", sinceFlag, stamp(since), untilFlag, stamp(until))
 }
 
 // recordSheet names what csv has of a record: times and identifiers whole, and
@@ -91,5 +113,5 @@ func counted(r logged) string {
 	if r.Event == decisionlog.EventLogErased {
 		return fmt.Sprintf("%s (%s)", r.Outcome, number(r.Count, "record"))
 	}
-	return fmt.Sprintf("%s (%d times)", r.Outcome, r.Count)
+	return fmt.Sprintf("%s (%s)", r.Outcome, number(r.Count, "time"))
 }

@@ -222,8 +222,10 @@ func TestMoment(t *testing.T) {
 			t.Errorf("moment(%q) = %v, %v, want %v", in, got, err, want)
 		}
 	}
-	if _, err := moment("--since", "19.11.2026", decided); err == nil {
-		t.Errorf("moment(19.11.2026) = nil, want an error")
+	for _, in := range []string{"19.11.2026", "+2h", "-2h"} {
+		if got, err := moment("--since", in, decided); err == nil {
+			t.Errorf("moment(%q) = %v, nil, want an error", in, got)
+		}
 	}
 }
 

@@ -65,10 +65,7 @@ func between(from, to string) (moments [2]time.Time, err error) {
 	if to == "" {
 		moments[1] = time.Now()
 	}
-	if !moments[0].Before(moments[1]) {
-		return moments, fmt.Errorf("--from %s is not before --to %s", stamp(moments[0]), stamp(moments[1]))
-	}
-	return moments, nil
+	return moments, ordered("--from", moments[0], "--to", moments[1])
 }
 
 // auditDiff is what changed for one client.

@@ -3,11 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,11 +50,7 @@ func auditExportCommand(server *serverFlags) *cobra.Command {
 		if _, err := decisionlog.View(f.View); err != nil {
 			return fmt.Errorf("--%w", err)
 		}
-		now := time.Now()
-		if f.Since, err = moment("--from", from, now); err != nil {
-			return err
-		}
-		if f.Until, err = moment("--to", to, now); err != nil {
+		if f.Since, f.Until, err = timeRange("--from", from, "--to", to); err != nil {
 			return err
 		}
 		api, err := server.client()
@@ -76,6 +73,9 @@ func exportFile(ctx context.Context, api *admin.Client, f admin.RecordFilter, pa
 		mode = os.O_CREATE | os.O_WRONLY | os.O_APPEND
 	}
 	out, err := os.OpenFile(path, mode, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("--file: %w. Remedy: name another, or go on with --after and the last number that it has", err)
+	}
 	if err != nil {
 		return fmt.Errorf("--file: %w", err)
 	}

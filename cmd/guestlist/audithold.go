@@ -32,7 +32,9 @@ func auditHoldAddCommand(server *serverFlags) *cobra.Command {
 			"decision_log.retain says, until the hold is dropped. The filters are those of audit ls;\n" +
 			"with several all must fit. What is erased already does not come back: audit ls -o ndjson\n" +
 			"shows body_erased there.\n\n" +
-			"--person takes a username and stores the pseudonym that records show.",
+			"A hold that no record fits yet is kept, and a line on standard error says so: look whether\n" +
+			"all is spelt right. --person takes a username and stores the pseudonym that records show;\n" +
+			"after keys destroy a person has another one, and later records want another hold.",
 		Example: "  guestlist audit hold add --client https://agents.example/oauth/client.json --since 2026-11-01 --reason 'case 2026-7'\n" +
 			"  guestlist audit hold add --person alice --reason 'case 2026-8'",
 		Args: noArgs,
@@ -57,12 +59,23 @@ func auditHoldAddCommand(server *serverFlags) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		warnIfNothingFits(c, api, f, h.ID)
 		if *format == "json" {
 			return printJSON(c.OutOrStdout(), h)
 		}
 		return say(c, "hold %s keeps the bodies of records with %s", h.ID, h.Filter)
 	}
 	return c
+}
+
+// warnIfNothingFits says of a hold that no record fits yet, as with a misspelt
+// name, which nobody would notice else until the bodies are gone. Where the
+// log cannot be asked it says nothing: the hold stands.
+func warnIfNothingFits(c *cobra.Command, api *admin.Client, f admin.RecordFilter, id string) {
+	f.Limit, f.Newest = 1, true
+	if page, err := api.RecordPage(c.Context(), f); err == nil && len(page.Records) == 0 && !page.More {
+		fmt.Fprintf(c.ErrOrStderr(), "guestlist: no record fits this hold yet. If some should: guestlist audit hold drop %s, and find the filter with guestlist audit ls\n", id)
+	}
 }
 
 // auditHoldListCommand lists the holds.

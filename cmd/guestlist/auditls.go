@@ -84,12 +84,8 @@ func recordFlags(c *cobra.Command, f *admin.RecordFilter) func(*admin.RecordFilt
 	fl.StringVar(&since, "since", "", "not older: a time, a date or how long ago (2026-11-20T10:00:00Z, 2026-11-20, 24h)")
 	fl.StringVar(&until, "until", "", "older: a time, a date or how long ago")
 	return func(f *admin.RecordFilter) (err error) {
-		now := time.Now()
 		f.Host, f.Domain = strings.ToLower(f.Host), strings.ToLower(f.Domain)
-		if f.Since, err = moment("--since", since, now); err != nil {
-			return err
-		}
-		f.Until, err = moment("--until", until, now)
+		f.Since, f.Until, err = timeRange("--since", since, "--until", until)
 		return err
 	}
 }

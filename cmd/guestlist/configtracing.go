@@ -50,7 +50,7 @@ func (r *configReader) checkTracing(c *config) {
 		}
 		return
 	}
-	r.checkWebhookURL("tracing.endpoint", c.Tracing.Endpoint, c.loopback())
+	r.checkSinkURL("tracing.endpoint", c.Tracing.Endpoint, "write https://otel.corp.example/v1/traces", c.loopback())
 }
 
 // tracingOf is what spans are made by, without what the app adds; nil where

@@ -101,7 +101,7 @@ func integerValue(to *int64) valueReader {
 				}
 			}
 		}
-		r.fault(path, "write a number such as 5120", "is not a whole number")
+		r.fault(path, "write it in digits alone, at most 18, without a unit", "is not a whole number")
 	}
 }
 

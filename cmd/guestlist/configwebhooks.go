@@ -48,7 +48,7 @@ func (r *configReader) checkWebhooks(c *config) {
 		if r.isBad(at) {
 			continue
 		}
-		r.checkWebhookURL(at+".url", h.URL, c.loopback())
+		r.checkSinkURL(at+".url", h.URL, "write https://hooks.corp.example/guestlist", c.loopback())
 		if other, taken := first[h.URL]; taken && h.URL != "" {
 			r.fault(at+".url", "give one all the events", "is that of webhooks[%d]", other)
 		}
@@ -66,8 +66,9 @@ func (r *configReader) checkWebhooks(c *config) {
 	}
 }
 
-func (r *configReader) checkWebhookURL(at, url string, loopback bool) {
-	const remedy = "write https://hooks.corp.example/guestlist"
+// checkSinkURL checks the address of what the operator has told; remedy shows
+// one.
+func (r *configReader) checkSinkURL(at, url, remedy string, loopback bool) {
 	if !r.need(at, url, remedy) {
 		return
 	}

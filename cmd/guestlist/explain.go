@@ -191,7 +191,7 @@ func (p *page) standing(r logged) {
 	}
 	switch {
 	case r.LastRequestID != "":
-		p.field(1, "stands for", fmt.Sprintf("%d like refusals, the last with request id %s", r.Count, r.LastRequestID))
+		p.field(1, "stands for", fmt.Sprintf("%s, the last with request id %s", number(r.Count, "like refusal"), r.LastRequestID))
 	case r.Count != 0:
 		p.field(1, "count", strconv.Itoa(r.Count))
 	}

@@ -22,7 +22,8 @@ func keysDestroyCommand() *cobra.Command {
 			"throttle depends on it: they know people by their username.\n\n" +
 			"A record whose body is not erased names the person in its input, and a grant that is\n" +
 			"kept names them beside its id, which records have: see decision_log.retain. Copies of\n" +
-			"the key directory must be destroyed too.\n\n" +
+			"the key directory must be destroyed too. A legal hold on a person keeps what it kept and\n" +
+			"no later record: hold the person again with audit hold add --person.\n\n" +
 			"A running server is asked to do it and records who asked; without one the key directory\n" +
 			"is changed itself, and a server that runs with it all the same goes on with the old key\n" +
 			"until it restarts. It is done after a yes at the terminal or with --yes.\n\n" +

@@ -155,6 +155,19 @@ func TestHoldRefuses(t *testing.T) {
 	}
 }
 
+// G-01: a hold that nothing fits stands, and whoever put it is told.
+func TestHoldWarnsWhereNothingFits(t *testing.T) {
+	s := newSite(t)
+	s.refusedHours(3, heldClient)
+	s.serve()
+	for filter, warned := range map[string]bool{"--host held.example": false, "--host hled.example": true, "--person nobody": true} {
+		stdout, stderr, exit := output(t, append(strings.Fields("audit hold add --reason case-8 "+filter), "--config", s.config)...)
+		if exit != 0 || !strings.HasPrefix(stdout, "hold ") || strings.HasPrefix(stderr, "guestlist: no record fits this hold yet. ") != warned || !warned && stderr != "" {
+			t.Errorf("hold add %s: exit %d, %q, %q, warned %v", filter, exit, stdout, stderr, warned)
+		}
+	}
+}
+
 // G-04: audit why finds the document of an old decision past the 50 versions
 // that are kept of a client, as long as the record has its input.
 func TestStoryFindsDocumentBeyondVersions(t *testing.T) {

@@ -64,7 +64,7 @@ func (a *api) flush(ctx context.Context) error {
 func (a *api) why(ctx context.Context, q url.Values) (any, error) {
 	id := q.Get("id")
 	if id == "" {
-		return nil, fail(http.StatusBadRequest, "parameter id is missing")
+		return nil, fail(http.StatusBadRequest, "parameter id is missing. Remedy: name a request id, a decision id or a client identifier URL")
 	}
 	at, material, err := whyParams(q)
 	if err != nil {
@@ -79,7 +79,7 @@ func (a *api) why(ctx context.Context, q url.Values) (any, error) {
 	case isClient:
 		records, err = a.byClient(ctx, id, at)
 	case !at.IsZero():
-		return nil, fail(http.StatusBadRequest, "a moment is for a client identifier URL; %.100q names one request", id)
+		return nil, fail(http.StatusBadRequest, "a moment (--at, --from, --to) is for a client identifier URL, and %.100q is none", id)
 	default:
 		records, err = a.byID(ctx, id)
 	}

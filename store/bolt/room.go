@@ -64,7 +64,7 @@ func (s *Store) Low() error {
 	if free, known := s.Free(); known {
 		left = fmt.Sprintf("%d bytes are left, the reserve is %d", free, s.room.reserve.Load())
 	}
-	return fmt.Errorf("%s: %s wait. Remedy: free room on the file system of %s", left, is.Waits(), s.path)
+	return fmt.Errorf("%s: %s wait. Remedy: free room on the file system of %s, or lower store_reserve", left, is.Waits(), s.path)
 }
 
 // Measure looks how much room there is and judges what it is enough for. It is

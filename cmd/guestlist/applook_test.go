@@ -111,8 +111,12 @@ func TestSN06BackgroundLook(t *testing.T) {
 // time has not come.
 type roundsOnly struct {
 	store.Store
+	room  broker.Room
 	after []string
 }
+
+// Room implements store.Store.
+func (r *roundsOnly) Room() broker.Room { return r.room }
 
 // Clients implements store.Store.
 func (r *roundsOnly) Clients(_ context.Context, q store.ClientQuery) ([]broker.Client, error) {
@@ -135,6 +139,15 @@ func TestLookOff(t *testing.T) {
 		synctest.Wait()
 		if got := strings.Join(w.after, ","); got != ",a,b,c,d,e,f,g,h,i,j,k" {
 			t.Errorf("rounds began behind %q, want each where the last one ended", got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := &roundsOnly{room: broker.RoomForEnds}
+		go (&looker{store: w, every: time.Hour, now: time.Now, log: zerolog.Nop()}).run(t.Context())
+		time.Sleep(lookEvery*3 + time.Second)
+		synctest.Wait()
+		if len(w.after) != 0 {
+			t.Errorf("%d rounds where the store is short of room, want none", len(w.after))
 		}
 	})
 }

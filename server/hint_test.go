@@ -18,8 +18,8 @@ func TestG27ReadAgain(t *testing.T) {
 	t.Parallel()
 	const added = "https://client.example.com/new-callback"
 	s := start(t, servertest.Options{Policy: policy(`
-deny contains {"code": "no", "message": "operators read this"} if "blocked" in input.request.prompt
-deny_document contains {"code": "no", "message": "operators read this"} if "denied" in input.request.prompt
+deny contains {"code": "no", "message": "operators read this"} if "select_account" in input.request.prompt
+deny_document contains {"code": "no", "message": "operators read this"} if "create" in input.request.prompt
 `)})
 	codePage(t, s, s.Browser(), nil)
 	s.Docs.Publish(client, map[string]any{"redirect_uris": []string{redirectURI, added}})
@@ -38,8 +38,8 @@ deny_document contains {"code": "no", "message": "operators read this"} if "deni
 		t.Errorf("page says %q, want %q", got, said)
 	}
 	for name, changes := range map[string]url.Values{
-		"policy refuses the URL":      {"prompt": {"blocked"}},
-		"policy refuses the document": {"prompt": {"denied"}},
+		"policy refuses the URL":      {"prompt": {"select_account"}},
+		"policy refuses the document": {"prompt": {"create"}},
 	} {
 		p := ask(changes)
 		if p.Status != http.StatusForbidden || mark(p, "read-again") != "" {

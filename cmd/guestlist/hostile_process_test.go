@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"os"
@@ -29,6 +30,29 @@ func TestHostileProcess(t *testing.T) {
 	t.Setenv("TEST_CANARY", secrets[3])
 	p := s.serve()
 	strs := servertest.HostileStrings()
+	note, members := "", map[string]any{"client_id": processClient, "client_name": "Example", "redirect_uris": []string{"http://127.0.0.1/callback"}}
+	for _, h := range strs {
+		if len(note)+len(h.Text) < 1500 {
+			note += h.Text
+		}
+	}
+	members["x_note"] = strings.ReplaceAll(note, "\x00", "") // which no document can have
+	document, err := json.Marshal(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := string(document)
+	s.body.Store(&body)
+	var all strings.Builder
+	shows := func(want string, args ...string) {
+		t.Helper()
+		stdout, stderr, _ := output(t, append(args, "--config", s.config)...)
+		wantQuiet(t, strings.Join(args, " "), stdout+stderr)
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%s does not show %q: it proves nothing\n%.600s%.600s", strings.Join(args, " "), want, stdout, stderr)
+		}
+		all.WriteString(stdout + stderr)
+	}
 	stay := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for i, h := range strs {
 		for _, name := range []string{"client_id", "redirect_uri", "scope", "state"} {
@@ -39,24 +63,42 @@ func TestHostileProcess(t *testing.T) {
 			q := u.Query()
 			q.Set(name, h.Text[:min(len(h.Text), 2000)])
 			u.RawQuery = q.Encode()
-			resp, err := stay.Get(u.String())
+			req, err := http.NewRequest("GET", u.String(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			agent := strings.Map(func(r rune) rune {
+				if r < ' ' || r == 0x7f {
+					return -1 // no header can have it
+				}
+				return r
+			}, q.Get(name))
+			req.Header.Set("User-Agent", "agent "+agent[:min(len(agent), 300)])
+			resp, err := stay.Do(req)
 			if err != nil {
 				t.Fatal(err)
 			}
 			resp.Body.Close()
+			if name == "state" && i%4 == 0 && resp.StatusCode == http.StatusOK {
+				shows("agent ", "audit", "why", resp.Header.Get("X-Request-Id"), "--verbose")
+			}
 		}
 		if reason := strings.ReplaceAll(h.Text[:min(len(h.Text), 200)], "\x00", ""); i%3 == 0 {
-			stdout, stderr, _ := output(t, "client", "block", "https://blocked.example/x", "--reason="+reason, "--yes", "--config", s.config)
-			wantQuiet(t, h.Name, stdout+stderr)
+			shows("blocked.example", "client", "block", "--host", "blocked.example", "--reason=why "+reason, "--yes")
+			shows("why ", "client", "blocks")
 		}
 	}
-	var all strings.Builder
+	resp, page := s.alice().play(s.authorizeLink())
+	if status, answer := s.exchange(code(t, resp, page)); status != http.StatusOK {
+		t.Fatalf("exchange: %d %s", status, answer)
+	}
 	for _, args := range [][]string{
-		{"audit", "ls"}, {"audit", "ls", "-o", "ndjson"}, {"client", "list"}, {"report", "clients"}, {"status"}, {"client", "block", "--list"}, {"policy", "list"}, {"audit", "export"},
+		{"admission.decided", "audit", "ls"}, {"agent ", "audit", "ls", "-o", "ndjson"}, {processClient, "client", "list"}, {processClient, "report", "clients"},
+		{"issuer", "status"}, {"example", "policy", "list"}, {"agent ", "audit", "export"}, {"agent ", "audit", "export", "--view", "opa"},
+		{servertest.HostileMark, "audit", "why", processClient, "--verbose"}, {servertest.HostileMark, "audit", "why", processClient, "-o", "json"},
+		{"admitted", "audit", "diff", processClient, "--from", "1h"}, {"Example", "client", "show", processClient},
 	} {
-		stdout, stderr, _ := output(t, append(args, "--config", s.config)...)
-		wantQuiet(t, strings.Join(args, " "), stdout+stderr)
-		all.WriteString(stdout + stderr)
+		shows(args[0], args[1:]...)
 	}
 	stdout, _, _ := output(t, "audit", "ls", "-o", "csv", "--config", s.config)
 	wantQuiet(t, "audit ls -o csv", stdout)

@@ -41,9 +41,6 @@ type Masked struct{ why string }
 
 func (m *Masked) Error() string { return "mask a record: " + m.why }
 
-// Masks reports whether the set has admission.mask.
-func (s *Set) Masks() bool { return s.mask != nil }
-
 // Mask returns what is to be kept of r: all of it without admission.mask. With
 // an error, a *Masked, that is r without its body, and its MaskError says why;
 // whoever writes r writes that. r itself is not changed.

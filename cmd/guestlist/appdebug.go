@@ -8,7 +8,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"guestlist/broker"
-	"guestlist/broker/decisionlog"
 )
 
 // The lines of the debug log that no record is called like. With the names of
@@ -20,23 +19,6 @@ const (
 	debugMissed     = "admission.missed"
 	debugRefused    = "admission.refused"
 )
-
-// debugLine is one line of the debug log, as README lists them.
-type debugLine struct{ name, when string }
-
-// debugLines lists them all.
-func debugLines() []debugLine {
-	return []debugLine{
-		{debugFetched, "a host served a valid document, or said that the stored one stands"},
-		{debugNotFetched, "it did not"},
-		{debugMatched, "a client was let in"},
-		{debugMissed, "no policy matched; what came nearest"},
-		{debugRefused, "a client was refused for anything else"},
-		{decisionlog.EventClientExpired, "the end of a client's life, met or swept"},
-		{decisionlog.EventClientPruned, "the end of a client that is kept out"},
-		{decisionlog.EventClientRevoked, "the end of a client by an operator"},
-	}
-}
 
 // debugging has o also write the debug log, where log.level asks for one; where it
 // does not, o stays as it is. Each line tells what the records of its request

@@ -20,6 +20,23 @@ import (
 	"guestlist/store"
 )
 
+// debugLine is one line of the debug log, as README lists them.
+type debugLine struct{ name, when string }
+
+// debugLines lists them all.
+func debugLines() []debugLine {
+	return []debugLine{
+		{debugFetched, "a host served a valid document, or said that the stored one stands"},
+		{debugNotFetched, "it did not"},
+		{debugMatched, "a client was let in"},
+		{debugMissed, "no policy matched; what came nearest"},
+		{debugRefused, "a client was refused for anything else"},
+		{decisionlog.EventClientExpired, "the end of a client's life, met or swept"},
+		{decisionlog.EventClientPruned, "the end of a client that is kept out"},
+		{decisionlog.EventClientRevoked, "the end of a client by an operator"},
+	}
+}
+
 const debugClient = "https://client.example.com/oauth/client.json"
 
 // debugPolicy names the clients of one host, and refuses one by what its

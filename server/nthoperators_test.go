@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"guestlist/broker"
+	"guestlist/broker/decisionlog"
 	"guestlist/server/admin"
 	"guestlist/server/servertest"
 	"guestlist/store"
@@ -152,8 +153,56 @@ func operatorScenarios() map[string]scenario {
 			return acted(err)
 		}, gone: saying("there is no hold"), start: always},
 		"reload asked": {kind: "plain", ready: nothing, act: func(x *trial) told { _, err := x.admin.Reload(x.t.Context()); return acted(err) }},
-		"keys rotated": {kind: "plain", ready: func(x *trial) { x.Clock.Advance(3 * 24 * time.Hour) }, act: func(x *trial) told { return acted(x.admin.Rotate(x.t.Context(), "signing")) }},
+		"keys rotated": renewed(decisionlog.EventKeysRotated, "signing", func(x *trial) error {
+			return x.admin.Rotate(x.t.Context(), "signing")
+		}),
+		"key destroyed": renewed(decisionlog.EventKeysDestroyed, "pseudonym", func(x *trial) error {
+			return x.admin.DestroyKey(x.t.Context(), "pseudonym")
+		}),
 	}
+}
+
+// renewed is an act that puts another key of a purpose in use. Whatever its
+// caller was told, each key that came to be has its record, and the record of
+// who asked.
+func renewed(event, purpose string, act func(*trial) error) scenario {
+	made := map[string]bool{}
+	look := func(x *trial) {
+		for _, k := range x.Keys.List() {
+			if k.Purpose == purpose {
+				made[k.ID] = true
+			}
+		}
+	}
+	recorded := func(x *trial) string {
+		look(x)
+		told, asked := x.events(event), x.events(decisionlog.EventKeysRotationAsked)
+		if told != len(made)-1 || asked < told {
+			return fmt.Sprintf("%d keys came to be, with %d records %s and %d of who asked", len(made)-1, told, event, asked)
+		}
+		return ""
+	}
+	return scenario{
+		kind: "plain", ready: func(x *trial) { x.Clock.Advance(3 * 24 * time.Hour); look(x) }, holds: recorded,
+		act: func(x *trial) told { return acted(act(x)) },
+		again: func(x *trial) told {
+			if wrong := recorded(x); wrong != "" {
+				x.t.Error(wrong)
+			}
+			return acted(act(x))
+		},
+	}
+}
+
+// events counts the records of an event; one that was written twice is one.
+func (x *trial) events(event string) int {
+	x.t.Helper()
+	check(x.t, x.Batch.Flush(x.t.Context()))
+	ids := map[string]bool{}
+	for _, r := range x.Records(store.RecordQuery{Event: event}) {
+		ids[r.DecisionID] = true
+	}
+	return len(ids)
 }
 
 // decidesThen has a client ask before an act is done again.

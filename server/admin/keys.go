@@ -41,10 +41,15 @@ func (a *api) renewKey(ctx context.Context, q url.Values, act func(context.Conte
 	if err := a.recordAct(ctx, decisionlog.EventKeysRotationAsked, asked); err != nil {
 		return nil, err
 	}
+	r, u, err := a.actRecord(ctx, event)
+	if err != nil {
+		return nil, err
+	}
 	if err := act(ctx, purpose); err != nil {
 		return nil, fail(http.StatusUnprocessableEntity, "%s", err)
 	}
-	if err := a.recordAct(ctx, event, purpose); err != nil {
+	r.Detail = purpose
+	if err := a.recordDone(ctx, u, r); err != nil {
 		return nil, fmt.Errorf("the %s key is %s, but the record %s could not be written: %w", purpose, done, event, err)
 	}
 	return rotated{purpose}, nil

@@ -81,6 +81,7 @@ var findingDocs = map[string]string{
 	"tests_missing":           "There is no test in Rego.",
 	"unreadable":              "A file or directory cannot be read.",
 	"value_grows":             "A value holds another so often that it cannot be written down.",
+	"value_unknown":           "A member of the input is compared with a value that it never has.",
 	"waiver_expired":          "A waiver of the guardrails is over.",
 	"waiver_unknown":          "A waiver names a policy or a code that is not there.",
 	"waivers_invalid":         "The waivers of the guardrails cannot be read.",

@@ -147,6 +147,7 @@ func (s *Set) addUnit(ctx context.Context, u *unit, out *report) {
 		p.checkDenials(out)
 		p.checkMask(u.facts, out)
 		p.checkNever(p.totalSchema(u.facts), out)
+		p.checkWords(out)
 	}
 	if out.failed() {
 		return

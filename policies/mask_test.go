@@ -219,6 +219,65 @@ func TestMaskIsChecked(t *testing.T) {
 	}
 }
 
+// TestMisspeltValues: a value that a member never has is a warning, with file,
+// line and the value that was meant.
+func TestMisspeltValues(t *testing.T) {
+	t.Parallel()
+	mask := func(rules string) files { return maskOf(rules) }
+	policy := func(rules string) files {
+		return files{"mask.rego": "package admission.policies.p\n\n" + admits + rules + "\n"}
+	}
+	for name, tt := range map[string]struct {
+		root   files
+		line   int // 0: no warning
+		remedy string
+	}{
+		"an event":                       {mask(`mask contains "/source" if input.event == "admision.decided"`), 3, "did you mean admission.decided?"},
+		"one of no name":                 {mask(`mask contains "/source" if input.event == "x"`), 3, "guestlist audit reference lists what there is"},
+		"the right event":                {mask(`mask contains "/source" if input.event == "admission.decided"`), 0, ""},
+		"the other way round":            {mask("mask contains \"/source\" if {\n\t\"client.refused\" == input.event\n}"), 4, "did you mean client."},
+		"unified":                        {mask(`mask contains "/source" if input.event = "token.isued"`), 3, "did you mean token.issued?"},
+		"not equal":                      {mask(`mask contains "/source" if input.event != "token.isued"`), 3, "did you mean token.issued?"},
+		"behind not":                     {mask(`mask contains "/source" if not input.event == "token.isued"`), 3, "did you mean token.issued?"},
+		"in a set":                       {mask("mask contains \"/source\" if input.event in {\n\t\"token.issued\",\n\t\"token.isued\",\n}"), 5, "did you mean token.issued?"},
+		"in a list":                      {mask(`mask contains "/source" if input.event in ["token.isued"]`), 3, "did you mean token.issued?"},
+		"in a rule":                      {mask("_quiet := {\"token.isued\"}\n\nmask contains \"/source\" if input.event in _quiet"), 3, "did you mean token.issued?"},
+		"in a rule that collects":        {mask("_quiet contains \"token.isued\"\n\nmask contains \"/source\" if input.event in _quiet"), 3, "did you mean token.issued?"},
+		"looked up":                      {mask("_quiet := {\"token.isued\"}\n\nmask contains \"/source\" if _quiet[input.event]"), 3, "did you mean token.issued?"},
+		"gone through":                   {mask("_quiet := {\"token.isued\"}\n\nmask contains \"/source\" if {\n\tsome e in _quiet\n\tinput.event == e\n}"), 3, "did you mean token.issued?"},
+		"by another name":                {mask("mask contains \"/source\" if {\n\te := input.event\n\te == \"token.isued\"\n}"), 5, "did you mean token.issued?"},
+		"through an import":              {mask("import input.event\n\nmask contains \"/source\" if event == \"token.isued\""), 5, "did you mean token.issued?"},
+		"in a comprehension":             {mask(`mask contains "/source" if count([1 | input.event == "token.isued"]) > 0`), 3, "did you mean token.issued?"},
+		"a beginning":                    {mask(`mask contains "/source" if startswith(input.event, "tokens.")`), 3, "guestlist audit reference"},
+		"the right beginning":            {mask(`mask contains "/source" if startswith(input.event, "token.")`), 0, ""},
+		"an outcome":                     {mask(`mask contains "/source" if input.outcome == "refuse"`), 3, "did you mean refused?"},
+		"a reason":                       {mask(`mask contains "/source" if input.reason == "no_policy_match"`), 3, "did you mean no_policy_matched?"},
+		"no reason":                      {mask(`mask contains "/source" if input.reason == ""`), 0, ""},
+		"a public reason":                {mask(`mask contains "/source" if input.public_reason == "try_latr"`), 3, "did you mean try_later?"},
+		"a phase":                        {mask(`mask contains "/source" if input.phase == "consent"`), 3, "it is one of document, refresh, url, user"},
+		"a registration":                 {mask(`mask contains "/source" if input.registration == "pined"`), 3, "did you mean pinned?"},
+		"of the question":                {mask(`mask contains "/source" if input.input.request.redirect.kind == "loopbak"`), 3, "did you mean loopback?"},
+		"an open one":                    {mask(`mask contains "/source" if input.client_id == "x"`), 0, ""},
+		"a name that is used twice":      {mask("mask contains \"/source\" if {\n\tcount([x | some x in {\"a\"}]) > 0\n\tsome x in {\"token.issued\"}\n\tinput.event == x\n}"), 0, ""},
+		"what a map holds":               {mask("_about.x := \"a\"\n\nmask contains \"/source\" if _about[input.event]"), 0, ""},
+		"a policy":                       {policy(`deny contains {"code": "x", "message": "m"} if input.request.redirect.kind == "private"`), 6, "it is one of https, loopback, private_scheme"},
+		"a policy that knows the day":    {policy(`deny contains {"code": "x", "message": "m"} if input.clock.weekday == "sunday"`), 0, ""},
+		"a policy that knows no weekend": {policy(`deny contains {"code": "x", "message": "m"} if input.clock.weekday in ["Sunday"]`), 6, "did you mean sunday?"},
+	} {
+		_, findings, err := policies.Load(context.Background(), policies.Config{FS: tt.root.fs()})
+		if err != nil {
+			t.Errorf("%s: Load = %v", name, err)
+		}
+		findings = slices.DeleteFunc(findings, func(f policies.Finding) bool { return f.Code != "value_unknown" })
+		switch {
+		case tt.line == 0 && len(findings) > 0, tt.line > 0 && len(findings) != 1:
+			t.Errorf("%s: Load says %v", name, findings)
+		case tt.line > 0 && (findings[0].Severity != policies.SeverityWarning || findings[0].File != "mask.rego" || findings[0].Line != tt.line || !strings.Contains(findings[0].Remedy, tt.remedy)):
+			t.Errorf("%s: Load says %s, want line %d and %q", name, findings[0], tt.line, tt.remedy)
+		}
+	}
+}
+
 // TestMaskHasItsPlace: one file, in the root of the policies, with somebody who
 // answers for it, and part of the revision.
 func TestMaskHasItsPlace(t *testing.T) {

@@ -110,6 +110,7 @@ func publishedRecord() map[string]any {
 	about := props["input"].(map[string]any)["description"]
 	props["input"] = publishedInput("")
 	props["input"].(map[string]any)["description"] = about
+	narrow(out, recordEnums())
 	out["description"] = "A decision record as admission.mask reads it."
 	return out
 }

@@ -131,15 +131,6 @@ func factsFileSchema() map[string]any {
 	return out
 }
 
-// inputEnums are members of input that have one of a few values.
-var inputEnums = map[string][]string{
-	"contract":                  {broker.Contract},
-	"registration":              {string(broker.RegistrationCIMD), string(broker.RegistrationPinned), string(broker.RegistrationRegistered)},
-	"clock.weekday":             {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"},
-	"request.redirect.kind":     {"", "https", "loopback", "private_scheme"},
-	"request.redirect.relation": {"", "same_origin", "same_site", "cross_site"},
-}
-
 // inputAbout says what the members of input are.
 var inputAbout = map[string]string{
 	"contract": "The contract that policies are written to.", "phase": "The step of admission that is asked.",
@@ -161,20 +152,11 @@ func publishedInput(phase broker.Phase) map[string]any {
 	props := out["properties"].(map[string]any)
 	props["facts"] = map[string]any{"type": "object"}
 	props["row"].(map[string]any)["type"] = []any{"object", "null"}
-	for path, words := range inputEnums {
-		at := out
-		for step := range strings.SplitSeq(path, ".") {
-			at = at["properties"].(map[string]any)[step].(map[string]any)
-		}
-		maps.Copy(at, enumSchema(words))
-	}
+	narrow(out, inputEnums)
 	for name, about := range inputAbout {
 		props[name].(map[string]any)["description"] = about
 	}
-	all := make([]string, len(phases))
-	for i, p := range phases {
-		all[i] = string(p)
-	}
+	all := phaseWords()
 	later := broker.MembersBefore(broker.PhaseURL) // optional where no phase is named
 	if phase != "" {
 		all, later = []string{string(phase)}, broker.MembersBefore(phase)
@@ -185,4 +167,15 @@ func publishedInput(phase broker.Phase) map[string]any {
 	maps.Copy(props["phase"].(map[string]any), enumSchema(all))
 	out["required"] = slices.DeleteFunc(out["required"].([]any), func(v any) bool { return slices.Contains(later, v.(string)) })
 	return out
+}
+
+// narrow writes the values that members of a schema have, by their path.
+func narrow(schema map[string]any, enums map[string][]string) {
+	for path, words := range enums {
+		at := schema
+		for step := range strings.SplitSeq(path, ".") {
+			at = at["properties"].(map[string]any)[step].(map[string]any)
+		}
+		maps.Copy(at, enumSchema(words))
+	}
 }

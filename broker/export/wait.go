@@ -56,13 +56,8 @@ func (e *Exporter) grow(n int) {
 
 // pause waits, at most until ctx is done.
 func pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
 	case <-ctx.Done():
-	case <-t.C:
+	case <-time.After(d):
 	}
 }

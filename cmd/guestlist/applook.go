@@ -36,27 +36,23 @@ type looker struct {
 
 // run looks until ctx is done.
 func (l *looker) run(ctx context.Context) {
-	if l.every <= 0 {
+	if l.every > 0 {
+		every(ctx, lookEvery, func() { l.rounds(ctx) })
+	}
+}
+
+// rounds takes a few rounds, unless the store has little room: what they would
+// learn can wait.
+func (l *looker) rounds(ctx context.Context) {
+	if l.store.Room().Short() {
 		return
 	}
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
+	for range lookRounds {
+		if err := l.round(ctx); err != nil && ctx.Err() == nil {
+			l.log.Error().Str("event", "document.look_failing").Err(err).Send()
+		}
+		if l.after == "" {
 			return
-		case <-tick.C:
-		}
-		if l.store.Room().Short() {
-			continue // what it would learn can wait
-		}
-		for range lookRounds {
-			if err := l.round(ctx); err != nil && ctx.Err() == nil {
-				l.log.Error().Str("event", "document.look_failing").Err(err).Send()
-			}
-			if l.after == "" {
-				break
-			}
 		}
 	}
 }

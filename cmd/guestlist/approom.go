@@ -23,16 +23,7 @@ func (a *app) storeConfig() bolt.Config {
 
 // watchRoom looks how much room the store has, until ctx is done.
 func (a *app) watchRoom(ctx context.Context) {
-	tick := time.NewTicker(roomEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			a.lookForRoom(ctx)
-		}
-	}
+	every(ctx, roomEvery, func() { a.lookForRoom(ctx) })
 }
 
 // lookForRoom measures, and tries to write where that failed the last time, so

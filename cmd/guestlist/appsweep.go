@@ -32,16 +32,7 @@ type sweeper struct {
 // sweep sweeps until ctx is done.
 func (a *app) sweep(ctx context.Context) {
 	s := &sweeper{store: a.store, broker: a.broker, now: time.Now, log: a.log}
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			s.round(ctx)
-		}
-	}
+	every(ctx, sweepEvery, func() { s.round(ctx) })
 }
 
 // round deletes ended sessions, codes, marks, tokens and grants, and ends

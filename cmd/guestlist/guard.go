@@ -48,10 +48,23 @@ func panickedAt() string {
 // after each panic, and no more once ctx is done.
 func steadily(ctx context.Context, log zerolog.Logger, what string, run func()) {
 	for !guarded(log, what, run) {
+		if pause(ctx, restartAfter); ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// every calls fn each time that d has passed, the first time after d, until ctx
+// is done. Calls do not overlap: what falls due during one is left out.
+func every(ctx context.Context, d time.Duration, fn func()) {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(restartAfter):
+		case <-tick.C:
+			fn()
 		}
 	}
 }

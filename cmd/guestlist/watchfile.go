@@ -20,15 +20,8 @@ func watchFile(ctx context.Context, file string) <-chan struct{} {
 		return out
 	}
 	go func() {
-		look := time.NewTicker(fileEvery)
-		defer look.Stop()
 		seen, waits := statFile(file), true
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-look.C:
-			}
+		every(ctx, fileEvery, func() {
 			now := statFile(file)
 			same := sameFile(seen, now)
 			seen = now
@@ -39,7 +32,7 @@ func watchFile(ctx context.Context, file string) <-chan struct{} {
 				}
 			}
 			waits = !same
-		}
+		})
 	}()
 	return out
 }

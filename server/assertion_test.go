@@ -144,7 +144,9 @@ func TestA8Assertions(t *testing.T) {
 		{"aud empty", s.Assertion(k, client, nil, with("aud", []string{})), nil},
 		{"A9 Q16 typ at+jwt", s.Assertion(k, client, typ("at+jwt"), jti), nil},
 		{"A9 Q16 typ dpop+jwt", s.Assertion(k, client, typ("dpop+jwt"), jti), nil},
-		{"A9 typ JWT", s.Assertion(k, client, typ("JWT"), jti), nil},
+		{"A9 Q16 typ application/at+jwt", s.Assertion(k, client, typ("application/at+jwt"), jti), nil},
+		{"A9 typ JWS", s.Assertion(k, client, typ("JWS"), jti), nil},
+		{"A9 typ text/jwt", s.Assertion(k, client, typ("text/jwt"), jti), nil},
 		{"A9 none", none, nil},
 		{"A9 HS256 with the public key", hmacWithPublicKey(t, k, s.Assertion(k, client, nil, jti)), nil},
 		{"A9 RS512", s.Assertion(rs512, client, nil, jti), nil},
@@ -191,6 +193,8 @@ func TestA8Assertions(t *testing.T) {
 	}
 	for name, a := range map[string]string{
 		"Q16 typ oauth-client-auth+jwt": s.Assertion(k, client, typ("oauth-client-auth+jwt"), nil),
+		"Q16 typ in full":               s.Assertion(k, client, typ("application/Client-Authentication+JWT"), nil),
+		"A9 typ JWT, as SDKs write it":  s.Assertion(k, client, typ("JWT"), nil),
 		"aud a list of one":             s.Assertion(k, client, nil, map[string]any{"aud": []string{s.Issuer}}),
 		"exp just over, skew":           s.Assertion(k, client, nil, map[string]any{"exp": in(-29 * time.Second), "iat": in(-time.Minute)}),
 	} {
@@ -203,7 +207,7 @@ func TestA8Assertions(t *testing.T) {
 }
 
 // TestQ16TokenEndpointAudience: the token endpoint stands for the issuer only
-// where settings say so, and only without a typ.
+// where settings say so, and only without a typ that names a kind of token.
 func TestQ16TokenEndpointAudience(t *testing.T) {
 	t.Parallel()
 	s, k := keyedServer(t, `"compat": {"token_endpoint_audience": true},`, "ES256")
@@ -211,8 +215,12 @@ func TestQ16TokenEndpointAudience(t *testing.T) {
 	aud := map[string]any{"aud": s.Issuer + "/token"}
 	typed := s.Assertion(k, client, map[string]any{"typ": "client-authentication+jwt"}, aud)
 	wantJSON(t, s, post(t, s, keyedRefresh(tokens, client, typed), nil), http.StatusUnauthorized, "invalid_client", broker.ReasonAssertionInvalid)
-	if status, answer, _ := s.Token(keyedRefresh(tokens, client, s.Assertion(k, client, nil, aud))); status != http.StatusOK {
-		t.Errorf("aud the token endpoint: %d %v", status, answer)
+	for _, header := range []map[string]any{nil, {"typ": "JWT"}} {
+		status, answer, _ := s.Token(keyedRefresh(tokens, client, s.Assertion(k, client, header, aud)))
+		if status != http.StatusOK {
+			t.Fatalf("aud the token endpoint, header %v: %d %v", header, status, answer)
+		}
+		tokens = answer
 	}
 }
 

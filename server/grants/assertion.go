@@ -131,12 +131,22 @@ func (c statement) check(clientID string, audiences []string, now time.Time) err
 }
 
 // checkType holds typ against what RFC 8725 section 3.11 asks for: a token of
-// another kind, signed by the same key, is no client assertion. Libraries that
-// know none leave it out.
+// another kind, signed by the same key, is no client assertion. A typ that names
+// no kind says as little as one that is absent.
 func checkType(h keys.Header) error {
-	switch h.Type {
-	case "", "client-authentication+jwt", "oauth-client-auth+jwt":
+	switch typeOf(h) {
+	case "", "jwt", "client-authentication+jwt", "oauth-client-auth+jwt":
 		return nil
 	}
 	return errors.New("typ of the assertion is that of another kind of token")
+}
+
+// namesKind reports whether an assertion says that it is one.
+func namesKind(h keys.Header) bool { return typeOf(h) != "" && typeOf(h) != "jwt" }
+
+// typeOf is the media type that typ stands for, in lower case and without the
+// application/ that may be left out (RFC 7515 section 4.1.9). "jwt" is what
+// libraries write into every JWT (RFC 7519 section 5.1).
+func typeOf(h keys.Header) string {
+	return strings.TrimPrefix(strings.ToLower(h.Type), "application/")
 }

@@ -130,8 +130,8 @@ func (p *proving) authentic(ctx context.Context) (statement, error) {
 	if err := checkType(header); err != nil {
 		return statement{}, err
 	}
-	if header.Type != "" && c.audience[0] != p.e.issuer {
-		return statement{}, errors.New("an assertion with a typ has the issuer for aud, also where the token endpoint is accepted")
+	if namesKind(header) && c.audience[0] != p.e.issuer {
+		return statement{}, errors.New("an assertion with a typ of its own has the issuer for aud, also where the token endpoint is accepted")
 	}
 	signed, err := p.verify(ctx, algs)
 	if err != nil {

@@ -1,13 +1,15 @@
 // The TypeScript SDK of MCP as a host application uses it: a transport with a
 // provider that has a clientMetadataUrl and nothing registered.
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createPrivateKeyJwtAuth } from '@modelcontextprotocol/sdk/client/auth-extensions.js';
 import { auth, UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { Receiver } from './world.mjs';
 
 const documentPath = '/oauth/mcp-sdk.json';
+const keyedPath = '/oauth/mcp-sdk-with-a-key.json';
 
 // Installation is the SDK on one machine; it is the SDK's provider.
 class Installation {
@@ -178,6 +180,24 @@ export function mcpChecks(world) {
     ['logs in once more where it was revoked', async () => {
       await desk.login();
       assert.equal((await desk.whoami()).sub, world.username);
+    }],
+    ['with a key it signs assertions as it always does, and refreshes', async () => {
+      const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const keyed = world.publish(keyedPath, {
+        client_name: 'MCP SDK with a key', redirect_uris: ['http://localhost/callback'],
+        grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'], token_endpoint_auth_method: 'private_key_jwt',
+        jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'sdk', use: 'sig', alg: 'ES256' }] },
+      });
+      const server = new Installation(world, keyed);
+      server.addClientAuthentication = createPrivateKeyJwtAuth({
+        issuer: keyed, subject: keyed, alg: 'ES256', privateKey: privateKey.export({ format: 'jwk' }),
+      });
+      await server.login();
+      assert.equal((await server.whoami()).client_id, keyed);
+      assert.equal(await auth(server, { serverUrl: world.resource }), 'AUTHORIZED');
+      delete server.addClientAuthentication;
+      assert.equal(await auth(server, { serverUrl: world.resource }), 'REDIRECT', 'it went on without its key');
+      assert.deepEqual(server.forgotten, ['all']);
     }],
     ['its document was fetched once', () => {
       assert.equal(world.fetched.filter((p) => p === documentPath).length, 1);

@@ -32,7 +32,9 @@ type faultyApp struct {
 	dir string
 	f   *servertest.Faulty
 
-	reloads int // of the people file
+	reloads int                // of the people file
+	due     []uint64           // records that are past their age
+	ledger  *servertest.Ledger // as audit read it last
 }
 
 // newFaultyApp builds an app as open does, as far as its first policies.
@@ -43,7 +45,7 @@ func newFaultyApp(t *testing.T) *faultyApp {
 	writeTestFile(t, filepath.Join(dir, "policies", "facts.schema.json"), `{"type": "object", "properties": {"round": {"type": "integer", "default": 0}}}`)
 	writeTestFile(t, filepath.Join(dir, "facts.yaml"), "round: 0\n")
 	writeTestFile(t, filepath.Join(dir, "people.yaml"), "[]\n")
-	c, err := parseIn(dir, minimalConfig+"facts: facts.yaml\n")
+	c, err := parseIn(dir, minimalConfig+"facts: facts.yaml\nstore_reserve: 0\n")
 	orFail(t, err)
 	p, err := planFrom(c)
 	orFail(t, err)
@@ -84,6 +86,7 @@ func (x *faultyApp) audit(kind servertest.Fault, where string) {
 	l, err := servertest.ReadLedger(x.t.Context(), x.file, x.plan.storePath)
 	orFail(x.t, err)
 	l.Pseudonym, l.Now, l.Repeated = x.keys.Pseudonym, time.Now(), kind == servertest.FaultUnheard
+	x.ledger = l
 	for _, v := range l.Violations() {
 		x.t.Errorf("%s: %s", where, v)
 	}
@@ -136,6 +139,7 @@ var appScenarios = map[string]struct {
 		}
 		return nil
 	}, func(x *faultyApp, n int) { x.has(decisionlog.EventFactsChanged, fmt.Sprintf("→ %d", n)) }},
+	"bodies past their age": {true, aging, ageRound, allAged},
 	"people read again": {false, started, func(x *faultyApp, n int) error {
 		orFail(x.t, x.batch.Add(decisionlog.Record{DecisionID: broker.NewID(), Timestamp: time.Now(), Event: decisionlog.EventRequestRefused, Outcome: decisionlog.OutcomeRefused}))
 		before := x.batch.Flush(x.t.Context()) // the log may be in trouble already
@@ -157,7 +161,8 @@ func started(x *faultyApp, n int) {
 
 // TestNthOperationOfTheProgramFails: whichever operation of the store fails
 // while policies, facts or people are taken over, what decides is what is
-// stored, with its record.
+// stored, with its record; and while bodies are erased, those that are gone are
+// due and have their record.
 func TestNthOperationOfTheProgramFails(t *testing.T) {
 	t.Parallel()
 	for name, sc := range appScenarios {
@@ -183,8 +188,8 @@ func TestNthOperationOfTheProgramFails(t *testing.T) {
 							t.Errorf("%s: again, on a store that works: %v", where, err)
 						}
 					}
-					sc.then(x, round)
 					x.audit(kind, where+", and again")
+					sc.then(x, round)
 					if t.Failed() || n > 50 {
 						t.Fatalf("%s: round %d", where, n)
 					}

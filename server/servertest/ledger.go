@@ -23,6 +23,7 @@ import (
 // the store would not find is found.
 type Ledger struct {
 	Records  []decisionlog.Record // by sequence number, from 1
+	Bare     []uint64             // numbers of the records whose bodies are gone
 	Clients  map[string]broker.Client
 	Grants   map[string]store.Grant
 	Codes    map[string]store.Code    // by hash
@@ -180,7 +181,9 @@ func (l *Ledger) readRecords(ctx context.Context, st store.Store) error {
 			if want := uint64(len(l.Records) + 1); s.Seq != want {
 				return fmt.Errorf("record %d has the number %d", want, s.Seq)
 			}
-			l.Records = append(l.Records, r)
+			if l.Records = append(l.Records, r); s.Body == nil {
+				l.Bare = append(l.Bare, s.Seq)
+			}
 		}
 	}
 }

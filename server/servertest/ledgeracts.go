@@ -70,6 +70,39 @@ func (l *Ledger) checkHolds() {
 	}
 }
 
+// checkBodies: as many bodies are gone as records tell of, each in the range of
+// one.
+func (l *Ledger) checkBodies() {
+	gone := map[uint64]bool{}
+	for _, seq := range l.Bare {
+		gone[seq] = true
+	}
+	told, within := 0, map[uint64]bool{}
+	for i, r := range l.Records {
+		if r.Event != decisionlog.EventLogErased {
+			continue
+		}
+		told += r.Count
+		var from, to uint64
+		_, span, _ := strings.Cut(r.Detail, ", from ")
+		if n, err := fmt.Sscanf(span, "%d to %d", &from, &to); n != 2 || !gone[from] || !gone[to] {
+			l.wrong("record %d tells of bodies that went, %q, of which the first or the last is there (%v)", i+1, r.Detail, err)
+		}
+		for seq := from; seq <= to; seq++ {
+			within[seq] = true
+		}
+	}
+	if told != len(gone) {
+		l.wrong("%d bodies are gone, by the records %d", len(gone), told)
+	}
+	for _, seq := range l.Bare {
+		if !within[seq] {
+			l.wrong("no record tells that the body of record %d went", seq)
+			return
+		}
+	}
+}
+
 // flags keeps the keys of a map.
 func flags[V any](m map[string]V) map[string]bool {
 	out := map[string]bool{}

@@ -17,6 +17,7 @@ import (
 func (l *Ledger) Violations() []string {
 	l.found = nil
 	l.checkRecords()
+	l.checkBodies()
 	l.checkClients()
 	l.checkGrants()
 	l.checkTokens()

@@ -101,12 +101,16 @@ func (r *report) result() ([]Finding, error) {
 	return r.list, fmt.Errorf("load policies: %s", strings.Join(lines, "\n"))
 }
 
-// Closest returns the name that is nearest to s in spelling, or "" when none is
-// near: what whoever wrote s may have meant.
+// Closest returns the name that is nearest to s in spelling, the first of those
+// that are, or "" when none is near: what whoever wrote s may have meant. About
+// a third of it may differ, one letter at least and three at most; upper case
+// and dashes are no difference.
 func Closest(s string, names []string) string {
-	best, at := "", len(s)/3+2
+	plain := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
+	s = plain(s)
+	best, at := "", max(1, min((len(s)+1)/3, 3))+1
 	for _, n := range names {
-		if d := distance(s, n, at); d < at {
+		if d := distance(s, plain(n), at); d < at {
 			best, at = n, d
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
+	"guestlist/policies"
 	"guestlist/server/admin"
 )
 
@@ -115,7 +116,7 @@ func checkNames(f admin.RecordFilter) error {
 		}
 		slices.Sort(name.known)
 		name.known = slices.Compact(name.known)
-		meant := didYouMean(closestName(name.value, name.known))
+		meant := didYouMean(policies.Closest(name.value, name.known))
 		if meant == "" {
 			meant = ": want one of " + strings.Join(name.known, ", ")
 		}

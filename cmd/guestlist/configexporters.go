@@ -11,6 +11,7 @@ import (
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
 	"guestlist/broker/fetch"
+	"guestlist/policies"
 )
 
 // exporterConfig is a copy of the decision log that leaves the store.
@@ -217,7 +218,7 @@ func (r *configReader) choice(at, value string, of []string) bool {
 		return true
 	}
 	sorted := slices.Sorted(slices.Values(of))
-	r.fault(at, "write "+oneOf(of), "%q is none of them%s", value, didYouMean(closestName(value, sorted)))
+	r.fault(at, "write "+oneOf(of), "%q is none of them%s", value, didYouMean(policies.Closest(value, sorted)))
 	return false
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"guestlist/policies"
 )
 
 // envPrefix begins every variable that this program reads.
@@ -32,7 +34,7 @@ func (r *configReader) environment(environ []string, members map[string]configMe
 		path, known := paths[name]
 		if !known {
 			r.problems = append(r.problems, configProblem{0, "environment " + name + ": unknown variable" +
-				didYouMean(closestName(name, slices.Sorted(maps.Keys(paths)))) + ". Remedy: unset it, or put the setting in the file"})
+				didYouMean(policies.Closest(name, slices.Sorted(maps.Keys(paths)))) + ". Remedy: unset it, or put the setting in the file"})
 			continue
 		}
 		r.env[path] = name
@@ -62,7 +64,7 @@ func eachValue(path string, members map[string]configMember, do func(path string
 // meantMember returns the paths that were perhaps meant by key, which is none
 // of members: a similar name, or, at the top, the same name in a section.
 func meantMember(path, key string, members map[string]configMember) []string {
-	if near := closestName(key, slices.Sorted(maps.Keys(members))); near != "" {
+	if near := policies.Closest(key, slices.Sorted(maps.Keys(members))); near != "" {
 		return []string{joinPath(path, near)}
 	}
 	if path != "" {
@@ -70,7 +72,7 @@ func meantMember(path, key string, members map[string]configMember) []string {
 	}
 	var same []string
 	eachValue("", members, func(at string, _ configMember) {
-		if strings.HasSuffix(at, "."+plainName(key)) {
+		if strings.HasSuffix(at, "."+strings.ReplaceAll(strings.ToLower(key), "-", "_")) {
 			same = append(same, at)
 		}
 	})
@@ -84,44 +86,4 @@ func didYouMean(names ...string) string {
 		return ""
 	}
 	return " (did you mean " + meant + "?)"
-}
-
-// plainName ignores what people confuse first.
-func plainName(s string) string {
-	return strings.ReplaceAll(strings.ToLower(s), "-", "_")
-}
-
-// closestName returns the one of names, which are sorted, that is most like name, or nothing if none
-// is: a third of it may differ, three letters at most.
-func closestName(name string, names []string) string {
-	best, limit := "", min(len(name)/3, 3)+1
-	for _, candidate := range names {
-		if d := editDistance(plainName(name), plainName(candidate)); d < limit {
-			best, limit = candidate, d
-		}
-	}
-	return best
-}
-
-// editDistance is the number of single-letter edits between a and b.
-func editDistance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

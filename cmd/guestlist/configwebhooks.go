@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"guestlist/broker/fetch"
+	"guestlist/policies"
 )
 
 // webhookConfig is a receiver that is told of what the decision log says.
@@ -89,7 +90,7 @@ func (r *configReader) checkWebhookEvents(at string, h *webhookConfig) {
 		path := fmt.Sprintf("%s.events[%d]", at, i)
 		switch {
 		case !slices.Contains(webhookKinds, kind):
-			r.fault(path, "write some of "+strings.Join(webhookKinds, ", "), "%q is nothing that webhooks are told of%s", kind, didYouMean(closestName(kind, webhookKinds)))
+			r.fault(path, "write some of "+strings.Join(webhookKinds, ", "), "%q is nothing that webhooks are told of%s", kind, didYouMean(policies.Closest(kind, webhookKinds)))
 		case slices.Contains(h.Events[:i], kind):
 			r.fault(path, "remove one", "%s is there twice", kind)
 		}

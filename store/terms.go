@@ -25,6 +25,8 @@ const (
 	MemberLabel   // one of the policy's tags
 	MemberSummary // whether it stands for several refusals
 	MemberLife    // of an admission: created or refreshed; summaries of earlier programs lack it
+	MemberRequest // id of the request; a summary of refusals has those of the first and the last
+	MemberDecision
 )
 
 // The values of MemberLife.
@@ -42,15 +44,18 @@ type Term struct {
 // summaryTerm is the value of each record that stands for several refusals.
 const summaryTerm = "refusals"
 
-// TermsOf returns what r can be found by, each once, beside its time and the
-// ids of its request and its decision. All of it is in the header of a record.
+// TermsOf returns what r can be found by, each once, beside its time. All of it
+// is in the header of a record.
 func TermsOf(r decisionlog.Record) []Term {
-	terms := make([]Term, 0, 12)
+	terms := make([]Term, 0, 14)
 	add := func(m Member, value string) {
 		if t := (Term{m, value}); value != "" && !slices.Contains(terms, t) {
 			terms = append(terms, t)
 		}
 	}
+	add(MemberRequest, r.RequestID)
+	add(MemberRequest, r.LastRequestID)
+	add(MemberDecision, r.DecisionID)
 	add(MemberClient, r.ClientID)
 	if id, err := cimd.Parse(r.ClientID); err == nil {
 		add(MemberHost, id.Host)
@@ -85,12 +90,13 @@ func TermsOf(r decisionlog.Record) []Term {
 	return terms
 }
 
-// Terms returns what a record must have to fit q, beside its event and what
-// [TermsOf] leaves out.
+// Terms returns what a record must have to fit q, beside its event and its
+// time.
 func (q RecordQuery) Terms() []Term {
 	all := []Term{
 		{MemberClient, q.ClientID}, {MemberHost, q.Host}, {MemberDomain, q.Domain}, {MemberSubject, q.Subject}, {MemberPolicy, q.Policy},
 		{MemberReason, q.Reason}, {MemberOutcome, q.Outcome}, {MemberGrant, q.GrantID}, {MemberLabel, q.Label},
+		{MemberRequest, q.RequestID}, {MemberDecision, q.DecisionID},
 	}
 	if q.Summaries {
 		all = append(all, Term{MemberSummary, summaryTerm})
@@ -149,9 +155,7 @@ func (q RecordQuery) Choices() []Choice {
 // sequence numbers.
 func (q RecordQuery) Fits(r decisionlog.Record) bool {
 	switch {
-	case q.RequestID != "" && q.RequestID != r.RequestID && q.RequestID != r.LastRequestID,
-		q.DecisionID != "" && q.DecisionID != r.DecisionID,
-		!q.Since.IsZero() && r.Timestamp.Before(q.Since),
+	case !q.Since.IsZero() && r.Timestamp.Before(q.Since),
 		!q.Until.IsZero() && !r.Timestamp.Before(q.Until),
 		q.Event != "" && !slices.ContainsFunc(q.picks(), func(s decisionlog.Selection) bool { return s.Holds(r) }):
 		return false

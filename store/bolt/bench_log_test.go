@@ -113,7 +113,7 @@ func reportPages(b *testing.B, path string, records float64) {
 	}
 	defer db.Close()
 	err = db.View(func(tx *bbolt.Tx) error {
-		for _, name := range []string{"records", "records_request", "records_decision", "records_summary"} {
+		for _, name := range []string{"records", "records_summary"} {
 			pages := tx.Bucket([]byte(name)).Stats()
 			b.ReportMetric(float64(pages.LeafAlloc+pages.BranchAlloc)/records, name+"-bytes")
 		}

@@ -75,11 +75,7 @@ func reads(s *bolt.Store) map[string]func() error {
 		"spent":          func() error { _, err := s.Begin().Spent(ctx, store.SpendTicket, "ticket-1"); return err },
 		"cursors":        func() error { _, err := s.Begin().Cursor(ctx, "cursor-1"); return err },
 		"records":        func() error { _, err := s.Records(ctx, store.RecordQuery{}); return err },
-		"records_decision": func() error {
-			_, err := s.Records(ctx, store.RecordQuery{DecisionID: "decision-1"})
-			return err
-		},
-		"grants_listed": func() error { _, err := s.Grants(ctx, store.GrantQuery{}); return err },
+		"grants_listed":  func() error { _, err := s.Grants(ctx, store.GrantQuery{}); return err },
 		"grants_by_client": func() error {
 			u := s.Begin()
 			u.EndClient("https://a.example/c", 1, at, "gone")

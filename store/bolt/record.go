@@ -13,7 +13,7 @@ import (
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// appendRecord seals r, stores it and its index entries.
+// appendRecord seals r, stores it and notes it for its summary.
 func (t *txn) appendRecord(r decisionlog.Record) error {
 	seq := t.st.Seq + 1
 	sealed, err := decisionlog.Seal(seq, r)
@@ -27,30 +27,12 @@ func (t *txn) appendRecord(r decisionlog.Record) error {
 	if err := t.put(recordBucket, seqKey(seq), packed); err != nil {
 		return err
 	}
-	for _, entry := range []struct {
-		bucket bucket
-		value  string
-	}{
-		{byRequestBucket, r.RequestID}, {byRequestBucket, r.LastRequestID}, {byDecisionBucket, r.DecisionID},
-	} {
-		if err := t.indexRecord(entry.bucket, entry.value, seq); err != nil {
-			return err
-		}
-	}
 	if err := t.summarise(seq, r); err != nil {
 		return err
 	}
 	t.countHits(r)
 	t.st.Seq, t.appended = seq, true
 	return nil
-}
-
-// indexRecord enters a record under a value; an empty one is not entered.
-func (t *txn) indexRecord(b bucket, value string, seq uint64) error {
-	if value == "" {
-		return nil
-	}
-	return t.put(b, append(lengthPrefixed(value), seqKey(seq)...))
 }
 
 // record returns a copy of one sealed record.

@@ -1,13 +1,8 @@
 package bolt
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/binary"
 	"math"
-
-	"go.etcd.io/bbolt"
 
 	"guestlist/broker/decisionlog"
 	"guestlist/store"
@@ -22,17 +17,17 @@ const (
 
 // scan walks the records of one query over several views.
 type scan struct {
-	q      store.RecordQuery
-	terms  []uint32 // that a record must have
-	among  []choice // one of which a record must fit; none: any does
-	bucket bucket   // index; empty: the summaries
-	prefix []byte   // of the index, in front of the sequence number
-	pos    uint64   // sequence number that was looked at last
-	limit  int
-	list   []decisionlog.Sealed
-	done   bool
+	q     store.RecordQuery
+	terms []uint32 // that a record must have
+	among []choice // one of which a record must fit; none: any does
+	pos   uint64   // sequence number that was looked at last
+	limit int
+	list  []decisionlog.Sealed
+	done  bool
 
-	skipBad bool // pass over records that cannot be read
+	skipBad bool  // pass over records that cannot be read
+	byID    bool  // the same in blocks of which nothing is known: hardly any record is looked for
+	bad     error // of one that was passed over
 }
 
 // choice is a store.Choice as it is stored.
@@ -65,74 +60,21 @@ func newScan(q store.RecordQuery) *scan {
 	return sc
 }
 
-// Records lists sealed decision records. It uses an index when the query
-// names a decision or a request, else the summaries of blocks of records.
+// Records lists sealed decision records. It reads those that the summaries of
+// their blocks do not rule out. What cannot be read is an error; but in a block
+// without a summary it is no error to a query by an id that finds another record.
 func (s *Store) Records(ctx context.Context, q store.RecordQuery) ([]decisionlog.Sealed, error) {
 	sc := newScan(q)
-	step := sc.stepBlocks
-	if value := cmp.Or(q.DecisionID, q.RequestID); value != "" {
-		sc.bucket, sc.prefix, step = byDecisionBucket, lengthPrefixed(value), sc.stepIndex
-		if q.DecisionID == "" {
-			sc.bucket = byRequestBucket
-		}
-	}
+	sc.byID = q.RequestID != "" || q.DecisionID != ""
 	for !sc.done {
-		if err := s.read(ctx, step); err != nil {
+		if err := s.read(ctx, sc.stepBlocks); err != nil {
 			return nil, err
 		}
 	}
+	if len(sc.list) == 0 {
+		return nil, sc.bad
+	}
 	return sc.list, nil
-}
-
-// beyond reports whether a record is outside of the range.
-func (sc *scan) beyond(seq uint64) bool { return seq <= sc.q.After || seq >= sc.q.Before }
-
-// stepIndex looks at up to scanStep records of an index.
-func (sc *scan) stepIndex(v view) error {
-	bk, err := v.bucket(sc.bucket)
-	if err != nil {
-		return err
-	}
-	cur := bk.Cursor()
-	key, value := sc.first(cur)
-	for range scanStep {
-		if len(key) != len(sc.prefix)+8 || !bytes.HasPrefix(key, sc.prefix) {
-			sc.done = true
-			return nil
-		}
-		seq := binary.BigEndian.Uint64(key[len(sc.prefix):])
-		if sc.beyond(seq) {
-			sc.done = true
-			return nil
-		}
-		if _, err := unseal(sc.bucket, key, value); err != nil {
-			return err
-		}
-		if err := sc.take(v, seq); err != nil || sc.done {
-			return err
-		}
-		if sc.q.Newest {
-			key, value = cur.Prev()
-		} else {
-			key, value = cur.Next()
-		}
-	}
-	return nil
-}
-
-// first moves to the record next to pos.
-func (sc *scan) first(cur *bbolt.Cursor) (key, value []byte) {
-	at := append(bytes.Clone(sc.prefix), seqKey(sc.pos)...)
-	key, value = cur.Seek(at)
-	switch {
-	case sc.q.Newest && key == nil:
-		return cur.Last()
-	case sc.q.Newest:
-		return cur.Prev()
-	case bytes.Equal(key, at):
-		return cur.Next()
-	}
-	return key, value
 }
 
 // stepBlocks looks at up to scanStep records that a summary does not rule out.
@@ -182,7 +124,11 @@ func (sc *scan) block(v view, from, to uint64, most int) (looked int, err error)
 				return looked, nil
 			}
 			looked++
-			if err := sc.take(v, seq); err != nil || sc.done {
+			err := sc.take(v, seq)
+			if err != nil && (sc.skipBad || sc.byID && among == everyPosting) {
+				sc.bad, err = err, nil
+			}
+			if err != nil || sc.done {
 				return looked, err
 			}
 		}
@@ -250,10 +196,7 @@ func (sc *scan) take(v view, seq uint64) error {
 	if err == nil {
 		r, err = factsOf(s)
 	}
-	switch {
-	case err != nil && sc.skipBad:
-		return nil
-	case err != nil || !sc.q.Fits(r):
+	if err != nil || !sc.q.Fits(r) {
 		return err
 	}
 	sc.list = append(sc.list, s)

@@ -113,6 +113,69 @@ func TestSummariesAreBuilt(t *testing.T) {
 	}
 }
 
+// TestIndexesGiveWay: a file with indexes of ids, which earlier programs kept,
+// loses them, and has summaries that know ids instead.
+func TestIndexesGiveWay(t *testing.T) {
+	path := summarised(t, 300)
+	want := summaries(t, path)
+	former := []string{"records_request", "records_decision"}
+	edit(t, path, func(tx *bbolt.Tx) error {
+		for _, name := range former {
+			b, err := tx.CreateBucket([]byte(name))
+			if err := errors.Join(err, b.Put([]byte("\x027\x00\x00\x00\x00\x00\x00\x00\x08"), []byte("index"))); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket([]byte("records_summary")).Put(make([]byte, 8), []byte("knows no ids"))
+	})
+	s := open(t, path)
+	for _, id := range []string{"7", "299"} {
+		if list, err := s.Records(t.Context(), store.RecordQuery{DecisionID: id}); err != nil || len(list) != 1 {
+			t.Errorf("Records(decision %s) = %d records, %v, want one", id, len(list), err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := summaries(t, path); len(want) != 1 || !reflect.DeepEqual(got, want) {
+		t.Errorf("%d summaries after opening, want the %d that were written with the records", len(got), len(want))
+	}
+	edit(t, path, func(tx *bbolt.Tx) error {
+		for _, name := range former {
+			if tx.Bucket([]byte(name)) != nil {
+				t.Errorf("the bucket %s is there still", name)
+			}
+		}
+		return nil
+	})
+}
+
+// TestDamagedRecordHidesNoOtherID: what cannot be read in a block without a
+// summary is an error only to who finds nothing.
+func TestDamagedRecordHidesNoOtherID(t *testing.T) {
+	path := summarised(t, 300)
+	edit(t, path, func(tx *bbolt.Tx) error {
+		records := tx.Bucket([]byte("records"))
+		for _, seq := range []uint64{8, 280} {
+			if err := records.Put(binary.BigEndian.AppendUint64(nil, seq), []byte("damaged")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s := open(t, path)
+	for id, damaged := range map[string]bool{
+		"6": false, "298": false, // others, of a block with a summary and of one without
+		"7": true, "279": true, // the damaged ones
+		"nobody's": true, // may have been one of them
+	} {
+		list, err := s.Records(t.Context(), store.RecordQuery{DecisionID: id})
+		if errors.Is(err, store.ErrUnavailable) != damaged || damaged == (len(list) == 1) {
+			t.Errorf("Records(decision %s) = %d records, %v, want an error: %v", id, len(list), err, damaged)
+		}
+	}
+}
+
 // TestSummaryFlippedByte: a damaged summary is an error, never another answer.
 func TestSummaryFlippedByte(t *testing.T) {
 	path := summarised(t, 256)

@@ -39,8 +39,6 @@ const (
 	bundleFileBucket bucket = "bundle_files"     // SHA-256 → how many bundles hold it, deflated bytes
 	expiryBucket     bucket = "expiry"           // time, kind, key of the row to sweep
 	recordBucket     bucket = "records"          // sequence number → sealed record
-	byRequestBucket  bucket = "records_request"  // request id, sequence number
-	byDecisionBucket bucket = "records_decision" // decision id, sequence number
 	summaryBucket    bucket = "records_summary"  // number of a block of records → what they can be found by
 	holdBucket       bucket = "holds"            // identifier → store.Hold
 )
@@ -49,16 +47,18 @@ const (
 func buckets() []bucket {
 	return []bucket{
 		metaBucket, clientBucket, grantBucket, liveGrantBucket, codeBucket, sessionBucket, spentBucket,
-		cursorBucket, expiryBucket, recordBucket, byRequestBucket, byDecisionBucket, summaryBucket,
+		cursorBucket, expiryBucket, recordBucket, summaryBucket,
 		refreshBucket, accessBucket, grantListBucket, countBucket, blockBucket, pinBucket, versionBucket,
 		clientEndBucket, bodyBucket, keptBucket, seenBucket, hitsBucket, activationBucket, bundleBucket, bundleFileBucket,
 		holdBucket, leftBucket,
 	}
 }
 
-// formerBuckets are those of earlier formats: indexes of records by client
-// and by grant, which summaries replace.
-func formerBuckets() []bucket { return []bucket{"records_client_id", "records_grant"} }
+// formerBuckets are those of earlier programs: indexes of records, which
+// summaries replace.
+func formerBuckets() []bucket {
+	return []bucket{"records_client_id", "records_grant", "records_request", "records_decision"}
+}
 
 // stateKey is the key of the state row in metaBucket.
 const stateKey = "state"

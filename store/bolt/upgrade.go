@@ -61,22 +61,30 @@ func upgrade(path string, db *bbolt.DB, file *os.File) error {
 // outdated reports whether there is something to upgrade.
 func outdated(v view) (bool, error) {
 	f, _, err := load[format](v, metaBucket, []byte(formatKey))
-	return f.Format < fileVersion || slices.ContainsFunc([]bucket{grantListBucket, countBucket, hitsBucket, summaryBucket}, func(b bucket) bool {
-		return v.tx.Bucket([]byte(b)) == nil
-	}), err
+	return f.Format < fileVersion || slices.ContainsFunc(formerBuckets(), v.has) ||
+		slices.ContainsFunc([]bucket{grantListBucket, countBucket, hitsBucket, summaryBucket}, func(b bucket) bool { return !v.has(b) }), err
 }
 
-// renew adds what the present format has beyond an earlier one.
+// has reports whether there is such a bucket.
+func (v view) has(b bucket) bool { return v.tx.Bucket([]byte(b)) != nil }
+
+// renew adds what the present format has beyond an earlier one, and takes away
+// what it has no more. Summaries from beside an index lack what the index had,
+// and are written anew afterwards.
 func renew(tx *bbolt.Tx) error {
 	t := &txn{view: viewOf(tx)}
-	counted := tx.Bucket([]byte(hitsBucket)) != nil
-	for _, b := range buckets() {
-		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
+	counted := t.has(hitsBucket)
+	gone := formerBuckets()
+	if slices.ContainsFunc(gone, t.has) {
+		gone = append(gone, summaryBucket)
+	}
+	for _, b := range gone {
+		if err := tx.DeleteBucket([]byte(b)); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
 			return err
 		}
 	}
-	for _, b := range formerBuckets() {
-		if err := tx.DeleteBucket([]byte(b)); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+	for _, b := range buckets() {
+		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
 			return err
 		}
 	}
@@ -87,8 +95,8 @@ func renew(tx *bbolt.Tx) error {
 	if err := t.listGrants(); err != nil {
 		return err
 	}
-	if f.Format < 2 || !counted {
-		if err := t.readRecords(!counted); err != nil {
+	if !counted {
+		if err := t.countRecords(); err != nil {
 			return err
 		}
 	}
@@ -144,9 +152,8 @@ func (t *txn) listGrants() error {
 	})
 }
 
-// readRecords enters every summary under the last request it stands for, and
-// counts the hits of policies where they are wanted.
-func (t *txn) readRecords(hits bool) error {
+// countRecords counts the hits of policies.
+func (t *txn) countRecords() error {
 	bk, err := t.bucket(recordBucket)
 	if err != nil {
 		return err
@@ -159,15 +166,6 @@ func (t *txn) readRecords(hits bool) error {
 		if err != nil {
 			return err
 		}
-		if hits {
-			if err := t.countAgain(s); err != nil {
-				return err
-			}
-		}
-		r, err := factsOf(s)
-		if err != nil {
-			return err
-		}
-		return t.indexRecord(byRequestBucket, r.LastRequestID, s.Seq)
+		return t.countAgain(s)
 	})
 }

@@ -19,8 +19,8 @@ import (
 	"guestlist/store/bolt"
 )
 
-// former turns a closed store into one that the program before tokens, the
-// list of grants and the index of last requests wrote.
+// former turns a closed store into one that the program before tokens and the
+// list of grants wrote.
 func former(t *testing.T, path string) {
 	t.Helper()
 	raw, err := json.Marshal(map[string]any{"format": 1, "created": at})
@@ -28,13 +28,6 @@ func former(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	edit(t, path, func(tx *bbolt.Tx) error {
-		last := append([]byte{byte(len("last"))}, "last"...)
-		index := tx.Bucket([]byte("records_request"))
-		for key, _ := index.Cursor().Seek(last); bytes.HasPrefix(key, last); key, _ = index.Cursor().Seek(last) {
-			if err := index.Delete(key); err != nil {
-				return err
-			}
-		}
 		return errors.Join(
 			inlined(tx), tx.DeleteBucket([]byte("client_counts")), tx.DeleteBucket([]byte("refresh")), tx.DeleteBucket([]byte("access")), tx.DeleteBucket([]byte("grants_listed")),
 			tx.Bucket([]byte("meta")).Put([]byte("format"), sealed("meta", "format", 1, raw)),

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	otlp "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	"google.golang.org/protobuf/proto"
@@ -104,7 +103,7 @@ func TestExportProcess(t *testing.T) {
 	}
 	p.find(p.errs, `"log.export_failing"`, "\n")
 	archive := filepath.Join(s.dir, "archive.jsonl")
-	eventually(t, func() bool { return strings.Contains(textOf(t, archive), `"token.issued"`) })
+	eventually(t, "the archive has the token", func() bool { return strings.Contains(textOf(t, archive), `"token.issued"`) })
 	if out, _, _ := output(t, "status", "--config", s.config); !strings.Contains(out, "exporter_archive") || !strings.Contains(out, "behind, the oldest of") {
 		t.Errorf("status does not say how far exporters are:\n%s", out)
 	}
@@ -116,7 +115,7 @@ func TestExportProcess(t *testing.T) {
 	}
 	s.add("    - {name: late, type: file, path: late.jsonl, from: now}\n")
 	p = s.serve()
-	eventually(t, func() bool {
+	eventually(t, "the receivers have something", func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return len(h.ndjson) > 0 && len(h.bodies) > 0
@@ -127,7 +126,7 @@ func TestExportProcess(t *testing.T) {
 	if out, stderr, code := output(t, "keys", "rotate", "--config", s.config); code != 0 {
 		t.Fatalf("keys rotate: exit %d: %s%s", code, out, stderr)
 	}
-	eventually(t, func() bool { return textOf(t, archive) != "" })
+	eventually(t, "the archive is made anew", func() bool { return textOf(t, archive) != "" })
 	p.stop(syscall.SIGTERM)
 	total := places(t, "seq", slices.Concat(slices.Collect(strings.Lines(textOf(t, archive+".old"))), slices.Collect(strings.Lines(textOf(t, archive)))))
 	h.mu.Lock()
@@ -177,15 +176,4 @@ func textOf(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-// eventually waits for what another process does.
-func eventually(t *testing.T, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not happen in 20 s")
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
 }

@@ -129,11 +129,7 @@ func TestFactsThatDoNotFit(t *testing.T) {
 		{"change_freeze: false\n---\ntier: low\n", "more than one document"},
 	} {
 		s.write("facts.yaml", c.text)
-		for deadline := time.Now().Add(5 * time.Second); !strings.Contains(s.status("facts_problem"), c.want); time.Sleep(50 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("facts.yaml %q: facts_problem %q, want %q", c.text, s.status("facts_problem"), c.want)
-			}
-		}
+		s.reaches("facts_problem", c.want)
 		if resp, _ := s.alice().get(link); resp.StatusCode != http.StatusForbidden || s.status("facts_sha256") != frozen {
 			t.Errorf("facts.yaml %q: %d, facts %q, want the freeze to go on", c.text, resp.StatusCode, s.status("facts_sha256"))
 		}
@@ -181,11 +177,7 @@ func TestPoliciesThatDropAFact(t *testing.T) {
 	s.write("facts.yaml", "freeze: true\n")
 	p.find(p.errs, `"facts.rejected"`, "\n")
 	p.cmd.Process.Signal(syscall.SIGHUP)
-	for deadline := time.Now().Add(5 * time.Second); s.status("revision") == revision; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("SIGHUP changed nothing: %q", s.status("policy_problem"))
-		}
-	}
+	s.changes("revision", revision)
 	if s.status("facts_problem")+s.status("policy_problem") != "" {
 		t.Errorf("problems %q, %q", s.status("facts_problem"), s.status("policy_problem"))
 	}

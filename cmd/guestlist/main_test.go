@@ -34,6 +34,20 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// patience is how long a test waits for what another process does. It bounds a
+// hang and measures nothing: a busy machine may take long for anything.
+const patience = 2 * time.Minute
+
+// eventually waits for what another process does.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it did not come to this within %s: %s", patience, what)
+		}
+	}
+}
+
 // process is a program under test.
 type process struct {
 	t    testing.TB
@@ -117,37 +131,34 @@ func (p *process) stop(sig syscall.Signal) {
 	p.cmd.Process.Signal(sig)
 	select {
 	case <-p.done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		p.cmd.Process.Kill()
-		p.t.Errorf("%v did not stop within 20 s of %v", p.cmd.Args[1:], sig)
+		p.t.Errorf("%v did not stop within %s of %v", p.cmd.Args[1:], patience, sig)
 	}
 }
 
 // find waits until one of the process's outputs has text between two marks.
 func (p *process) find(l *lines, before, after string) string {
 	p.t.Helper()
-	deadline := time.After(30 * time.Second)
-	for {
+	deadline := time.After(patience)
+	for why := ""; ; {
 		text, changed := l.text()
 		if _, rest, ok := strings.Cut(text, before); ok {
 			if found, _, ok := strings.Cut(rest, after); ok {
 				return found
 			}
 		}
+		if why != "" {
+			out, _ := p.out.text()
+			errs, _ := p.errs.text()
+			p.t.Fatalf("%v %s without %q\nstdout:\n%s\nstderr:\n%s", p.cmd.Args[1:], why, before, out, errs)
+		}
 		select {
 		case <-changed:
-		case <-p.done:
-			time.Sleep(10 * time.Millisecond)
-			if text, _ := l.text(); strings.Contains(text, before) {
-				continue
-			}
-			out, _ := p.out.text()
-			errs, _ := p.errs.text()
-			p.t.Fatalf("%v ended without %q\nstdout:\n%s\nstderr:\n%s", p.cmd.Args[1:], before, out, errs)
+		case <-p.done: // all that it wrote is there
+			why = "ended"
 		case <-deadline:
-			out, _ := p.out.text()
-			errs, _ := p.errs.text()
-			p.t.Fatalf("%v: no %q within 30 s\nstdout:\n%s\nstderr:\n%s", p.cmd.Args[1:], before, out, errs)
+			why = "ran for " + patience.String()
 		}
 	}
 }

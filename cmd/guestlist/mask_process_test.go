@@ -2,11 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // maskPolicy hides where people are.
@@ -25,11 +25,13 @@ mask contains {"op": "upsert", "path": "/input/request/source/ip", "value": "0.0
 // reaches waits until status says something of a name.
 func (s *site) reaches(name, want string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.status(name), want); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("status %s = %q, want %q", name, s.status(name), want)
-		}
-	}
+	eventually(s.t, fmt.Sprintf("status says %q of %s", want, name), func() bool { return strings.Contains(s.status(name), want) })
+}
+
+// changes waits until status says something else of a name.
+func (s *site) changes(name, before string) {
+	s.t.Helper()
+	eventually(s.t, fmt.Sprintf("status no longer says %q of %s", before, name), func() bool { return s.status(name) != before })
 }
 
 // TestMaskedLog: with admission.mask no record of any origin holds what it
@@ -66,11 +68,7 @@ func TestMaskedLog(t *testing.T) {
 
 	before := s.status("revision")
 	s.write("policies/mask.rego", strings.Replace(maskPolicy, `mask contains "/source"`, `mask contains concat("", ["/", input.event])`, 1))
-	for deadline := time.Now().Add(20 * time.Second); s.status("revision") == before; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the changed mask is not in force: %s", s.status("policy_problem"))
-		}
-	}
+	s.changes("revision", before)
 	s.mustClient("", "unblock", "--url", processClient)
 	s.reaches("mask_problem", "could not be masked and have no body: mask.rego:6: a path does not lead into the body of the record")
 	for _, r := range s.audit("--event", "client.unblocked") {
@@ -79,11 +77,7 @@ func TestMaskedLog(t *testing.T) {
 		}
 	}
 	s.write("policies/mask.rego", maskPolicy)
-	for deadline := time.Now().Add(20 * time.Second); s.status("mask_problem") != ""; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("status still speaks of records that could not be masked")
-		}
-	}
+	eventually(t, "status speaks of no mask_problem", func() bool { return s.status("mask_problem") == "" })
 }
 
 // TestAuditWhyOfUnrecordedClaims: what today's policies would say is not made
@@ -101,11 +95,7 @@ func TestAuditWhyOfUnrecordedClaims(t *testing.T) {
 	s.why([]string{id}, "today            the same: allowed")
 	before := s.status("revision")
 	s.write("policies/example.rego", admitPolicy+"\ndeny_user contains {\"code\": \"mail\", \"message\": \"m\"} if not input.user.claims.email\n")
-	for deadline := time.Now().Add(20 * time.Second); s.status("revision") == before; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the changed policy is not in force: %s", s.status("policy_problem"))
-		}
-	}
+	s.changes("revision", before)
 	s.why([]string{id}, "decided again    the same: allowed", "today            not replayable: the policies of today read claims of the person that those of then did not, so that they were not recorded: email\n")
 }
 

@@ -240,13 +240,7 @@ func TestStoreThatCannotBeWritten(t *testing.T) {
 		t.Errorf("/readyz while the store cannot be written: %d, want 503", status)
 	}
 	limit(t, p, ^uint64(0))
-	deadline := time.Now().Add(10 * time.Second)
-	for ready(t, s) != http.StatusOK {
-		if time.Now().After(deadline) {
-			t.Fatal("not ready 10 s after the limit was lifted")
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	eventually(t, "ready once the limit is lifted", func() bool { return ready(t, s) == http.StatusOK })
 	// Nothing was lost: the person presses the button once more.
 	resp, body = alice.submit(resp, body, "decision", url.Values{"decision": {"allow"}})
 	if status, answer := s.exchange(code(t, resp, body)); status != http.StatusOK {
@@ -286,17 +280,7 @@ func TestBrokenPolicies(t *testing.T) {
 		t.Errorf("while the directory is broken: %d\n%s", resp.StatusCode, body)
 	}
 	s.write("policies/example.rego", strings.Replace(admitPolicy, "client.example.com", "other.example.com", 1))
-	deadline := time.Now().Add(5 * time.Second)
-	for {
-		resp, _ := s.alice().get(link)
-		if resp.StatusCode == http.StatusForbidden {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("5 s after the policy named another client: %d", resp.StatusCode)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	s.turns("the policy named another client", http.StatusForbidden)
 	// PF-12: the client that no policy names any more is gone, with a record.
 	if got := s.audit("--event", "client.pruned"); len(got) != 1 {
 		t.Errorf("client.pruned records = %v, want one", got)
@@ -350,14 +334,10 @@ func TestSIGHUPReloads(t *testing.T) {
 	text, _ := p.errs.text()
 	before := strings.Count(text, `"policy.activated"`)
 	p.cmd.Process.Signal(syscall.SIGHUP)
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if text, _ = p.errs.text(); strings.Count(text, `"policy.activated"`) > before {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no activation within 5 s of SIGHUP")
-		}
-	}
+	eventually(t, "an activation after SIGHUP", func() bool {
+		text, _ := p.errs.text()
+		return strings.Count(text, `"policy.activated"`) > before
+	})
 	if resp, _ := s.alice().get(s.authorizeLink()); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("after SIGHUP: %d, want 403", resp.StatusCode)
 	}

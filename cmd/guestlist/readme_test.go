@@ -264,8 +264,8 @@ func TestReadmeProtectAnMCPServer(t *testing.T) {
 	}
 	select {
 	case <-client.done:
-	case <-time.After(30 * time.Second):
-		t.Fatal("the client did not finish within 30 s")
+	case <-time.After(patience):
+		t.Fatalf("the client did not finish within %s", patience)
 	}
 	got, _ := client.out.text()
 	errs, _ := client.errs.text()

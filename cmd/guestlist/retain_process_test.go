@@ -64,15 +64,10 @@ func (s *site) command(line string) string {
 // awaitErased waits until the newest record about a client has no body.
 func (s *site) awaitErased(client string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	eventually(s.t, "the body of "+client+" is gone", func() bool {
 		list := s.audit("--client", client)
-		if len(list) > 0 && list[len(list)-1]["body_erased"] == true {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("the body of %s is there yet: %v", client, list)
-		}
-	}
+		return len(list) > 0 && list[len(list)-1]["body_erased"] == true
+	})
 }
 
 // G-01, G-04: a running server erases what is past its age, keeps what a legal

@@ -124,16 +124,11 @@ func (s *session) healthy(ts *testscript.TestScript, _ bool, _ []string) {
 	})
 }
 
-// until tries for five seconds.
+// until waits for what the server does.
 func (s *session) until(ts *testscript.TestScript, what string, done func() bool) {
-	s.within(ts, 5*time.Second, what, done)
-}
-
-// within tries for a while.
-func (s *session) within(ts *testscript.TestScript, long time.Duration, what string, done func() bool) {
-	for deadline := time.Now().Add(long); !done(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			ts.Fatalf("it did not come to this within %s: %s", long, what)
+			ts.Fatalf("it did not come to this within %s: %s", patience, what)
 		}
 	}
 }

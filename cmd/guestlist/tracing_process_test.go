@@ -55,7 +55,7 @@ func TestTracingProcess(t *testing.T) {
 	}
 	records := s.audit()
 	p.find(p.errs, `"route":"/token"`, "\n")
-	eventually(t, func() bool {
+	eventually(t, "the receiver has the span of a token", func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return slices.ContainsFunc(h.traced, func(l string) bool { return strings.HasPrefix(l, "token.issued ") })

@@ -33,10 +33,17 @@ type watcher struct {
 // watchDir watches until ctx is done. Without a directory the channel stays
 // silent.
 func watchDir(ctx context.Context, dir string, log zerolog.Logger) <-chan struct{} {
-	w := &watcher{dir: dir, log: log, out: make(chan struct{}, 1)}
 	if dir == "" {
-		return w.out
+		return nil
 	}
+	w := newWatcher(dir, log)
+	go w.look(ctx)
+	return w.out
+}
+
+// newWatcher takes up a directory, and tells of what changed before.
+func newWatcher(dir string, log zerolog.Logger) *watcher {
+	w := &watcher{dir: dir, log: log, out: make(chan struct{}, 1)}
 	var err error
 	if w.events, err = fsnotify.NewWatcher(); err != nil {
 		log.Warn().Str("event", "policy.watch_failed").Str("dir", dir).Err(err).Msg("changes are seen within seconds")
@@ -44,16 +51,21 @@ func watchDir(ctx context.Context, dir string, log zerolog.Logger) <-chan struct
 	w.root, _ = os.Stat(dir)
 	w.tree = treeState(os.DirFS(dir))
 	w.watchTree(dir)
-	w.tell() // of what changed before
-	go w.run(ctx)
-	return w.out
+	w.tell()
+	return w
 }
 
-// run tells of changes until ctx is done.
-func (w *watcher) run(ctx context.Context) {
+// look runs the watcher with its looks at the directory.
+func (w *watcher) look(ctx context.Context) {
 	root, tree := time.NewTicker(rootEvery), time.NewTicker(treeEvery)
 	defer root.Stop()
 	defer tree.Stop()
+	w.run(ctx, root.C, tree.C)
+}
+
+// run tells of changes until ctx is done: of those that the system tells of,
+// and of those that it finds when root and tree tick.
+func (w *watcher) run(ctx context.Context, root, tree <-chan time.Time) {
 	var events chan fsnotify.Event
 	var errs chan error
 	if w.events != nil {
@@ -72,9 +84,9 @@ func (w *watcher) run(ctx context.Context) {
 		case err := <-errs:
 			w.log.Warn().Str("event", "policy.watch_failing").Str("dir", w.dir).Err(err).Send()
 			w.tell()
-		case <-root.C:
+		case <-root:
 			w.lookRoot()
-		case <-tree.C:
+		case <-tree:
 			if now := treeState(os.DirFS(w.dir)); now != w.tree {
 				w.tree = now
 				w.tell()

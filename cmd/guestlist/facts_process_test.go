@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 const freezeSchema = `{
@@ -60,8 +59,9 @@ func (s *site) status(name string) string {
 	return ""
 }
 
-// TestFactsSet: a freeze that a command sets is in force within a second, in
-// one commit with its record, and is taken back; the file keeps its comments.
+// TestFactsSet: a freeze that a command sets is in force when the command ends
+// (TestWatchFile says how soon), in one commit with its record, and is taken
+// back; the file keeps its comments.
 func TestFactsSet(t *testing.T) {
 	s := newFrozenSite(t)
 	if stdout, _ := s.set(0, "change_freeze=false", "tier=high"); !strings.Contains(stdout, "change_freeze: false already\ntier: \"low\" → \"high\"\n") || !strings.Contains(stdout, "no server answers") {
@@ -76,10 +76,8 @@ func TestFactsSet(t *testing.T) {
 	if resp, body := s.alice().get(link); resp.StatusCode != http.StatusOK {
 		t.Fatalf("before the freeze: %d\n%s", resp.StatusCode, body)
 	}
-	begin := time.Now()
-	stdout, _ := s.set(0, "change_freeze=true")
-	if took := time.Since(begin); took > 3*time.Second || !strings.Contains(stdout, "change_freeze: false → true\nin force: ") {
-		t.Errorf("facts set took %s and said %q", took, stdout)
+	if stdout, _ := s.set(0, "change_freeze=true"); !strings.Contains(stdout, "change_freeze: false → true\nin force: ") {
+		t.Errorf("facts set said %q", stdout)
 	}
 	if resp, _ := s.alice().get(link); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("in the freeze: %d, want 403", resp.StatusCode)

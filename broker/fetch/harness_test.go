@@ -2,6 +2,7 @@ package fetch_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -123,8 +124,11 @@ func (h *host) config() fetch.Config {
 	}
 }
 
+// newDoor makes a door; without a timeout of its own, one that nothing on a busy
+// machine comes near.
 func newDoor(t testing.TB, cfg fetch.Config) *fetch.Guarded {
 	t.Helper()
+	cfg.Timeout = cmp.Or(cfg.Timeout, time.Minute)
 	g, err := fetch.New(cfg)
 	if err != nil {
 		t.Fatalf("New(%+v) = %v", cfg, err)

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -245,9 +246,10 @@ func TestEndlessAnswers_F15(t *testing.T) {
 }
 
 // TestDeadline_PF17_B38 has hosts that go slow at every step. What is asserted
-// is that the deadline covers the step: without it each would take minutes.
+// is that the deadline covers the step: without it each would take for ever, and
+// a busy machine may take seconds.
 func TestDeadline_PF17_B38(t *testing.T) {
-	const timeout, slack = 200 * time.Millisecond, 2 * time.Second
+	const timeout, slack = 200 * time.Millisecond, 30 * time.Second
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // never accepts
 	if err != nil {
 		t.Fatal(err)
@@ -412,13 +414,23 @@ func TestCertificate_F6_CU11(t *testing.T) {
 	}
 }
 
+// closedPort is an address that refuses connections for as long as the test
+// runs: it is bound, so that nobody else gets it, and nobody listens.
 func closedPort(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 }
 
 func TestLoadCAFile(t *testing.T) {

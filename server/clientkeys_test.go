@@ -492,7 +492,7 @@ func TestG18KeysByTheNetworkInForce(t *testing.T) {
 	const inside = "https://keys.example.net/jwks.json"
 	open := keyedPolicy(`"jwks": {"same_origin": false}, "network": {"allow_cidrs": ["10.1.0.0/16"]}`)
 	shut := keyedPolicy(`"jwks": {"same_origin": false}`)
-	s := servertest.New(t, servertest.Options{Policy: open, Resolver: privateNames{}, Timeout: 200 * time.Millisecond})
+	s := servertest.New(t, servertest.Options{Policy: open, Resolver: privateNames{}})
 	s.Docs.Publish(client, keyedDocument(map[string]any{"jwks_uri": inside}))
 	k := servertest.NewClientKey(t, "ES256", "k")
 	p := s.Browser().Play(s.Request(client, nil))

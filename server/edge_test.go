@@ -132,7 +132,7 @@ func TestTrapF14ChunkedBodies(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer conn.Close()
-				conn.SetDeadline(time.Now().Add(10 * time.Second)) // an open connection is a failure, not a wait
+				conn.SetDeadline(time.Now().Add(time.Minute)) // an open connection is a failure, not a wait
 				fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\n%s\r\n3\r\na=b\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: %s\r\n\r\n", path, host, head, host)
 				in := bufio.NewReader(conn)
 				resp, err := http.ReadResponse(in, nil)

@@ -5,6 +5,7 @@
 package servertest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"io"
@@ -50,7 +51,7 @@ type Options struct {
 	AdmitOff  bool
 	HostMap   map[string]string               // further names, host:port to the address dialled
 	Resolver  fetch.Resolver                  // answers names that are in no map; nil: the system's
-	Timeout   time.Duration                   // of a fetch; zero: the program's default
+	Timeout   time.Duration                   // of a fetch; zero: a minute, which no busy machine comes near
 	Fetch     broker.Fetcher                  // brings documents; nil: the guarded door, from Docs and HostMap
 	Budgets   broker.Budgets                  // of cold fetches; zero: the program's defaults
 	Caps      broker.Caps                     // of clients; zero: the program's defaults
@@ -107,7 +108,7 @@ func New(t testing.TB, o Options) *Server {
 		o.Hosts = []string{"client.example.com"}
 	}
 	s.Docs = newDocuments(t, o.Hosts)
-	var front http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Handler.ServeHTTP(w, r) })
+	front := holding(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Handler.ServeHTTP(w, r) }))
 	if o.Front != nil {
 		front = o.Front(front)
 	}
@@ -131,7 +132,7 @@ func (s *Server) assemble(o Options) {
 	hosts := maps.Clone(s.Docs.HostMap)
 	maps.Copy(hosts, o.HostMap)
 	door, err := fetch.New(fetch.Config{
-		RootCAs: s.Docs.Roots, InsecureHostMap: hosts, Resolver: o.Resolver, Timeout: o.Timeout, Flights: o.Budgets.Concurrent, Now: s.Clock.Now,
+		RootCAs: s.Docs.Roots, InsecureHostMap: hosts, Resolver: o.Resolver, Timeout: cmp.Or(o.Timeout, time.Minute), Flights: o.Budgets.Concurrent, Now: s.Clock.Now,
 	})
 	check(t, err)
 	s.Store, err = bolt.Open(bolt.Config{Path: filepath.Join(s.Dir, "guestlist.db"), Committed: o.Observe.Commits, Disk: o.Disk})
@@ -192,7 +193,7 @@ func (o Options) rs256() bool {
 // Activate makes files the active policies, with the facts that were set last;
 // nil means the development starter.
 func (s *Server) Activate(files map[string]string) error {
-	cfg := policies.Config{Facts: s.facts}
+	cfg := policies.Config{Facts: s.facts, Deadline: 5 * time.Second} // a busy machine has no part in what is decided
 	if files == nil {
 		starter, _ := policies.Starter("development")
 		cfg.FS = starter

@@ -33,14 +33,6 @@ type scan struct {
 // choice is a store.Choice as it is stored.
 type choice struct{ all, any, none []uint32 }
 
-func keysOf(terms []store.Term) []uint32 {
-	var out []uint32
-	for _, t := range terms {
-		out = append(out, termKey(t))
-	}
-	return out
-}
-
 // newScan begins at the end that the query names.
 func newScan(q store.RecordQuery) *scan {
 	sc := &scan{q: q, pos: q.After, limit: q.Limit}

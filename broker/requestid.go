@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -30,4 +31,21 @@ func RequestIDTime(id string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(v[:8]) >> 16)).UTC(), true
+}
+
+// requestKey is the context key of WithRequest.
+type requestKey struct{}
+
+// WithRequest puts the id of an operator's request into a context: the records
+// of what is done in it have the id. A request of a client has its own in
+// Request.
+func WithRequest(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestKey{}, id)
+}
+
+// RequestOf returns the id that WithRequest put into a context, empty where no
+// operator asked.
+func RequestOf(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
 }

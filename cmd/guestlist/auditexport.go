@@ -37,11 +37,11 @@ func auditExportCommand(server *serverFlags) *cobra.Command {
 		Args: noArgs,
 	}
 	fl := c.Flags()
-	fl.StringVar(&from, "from", "", "not older: a time, a date or how long ago (2026-11-20T10:00:00Z, 2026-11-20, 24h)")
-	fl.StringVar(&to, "to", "", "older: a time, a date or how long ago")
+	chooseFlag(fl, &from, "from", "not older: a time, a date or how long ago (2026-11-20T10:00:00Z, 2026-11-20, 24h)")
+	chooseFlag(fl, &to, "to", "older: a time, a date or how long ago")
 	fl.Uint64Var(&f.After, "after", 0, "only records behind this sequence number")
 	fl.StringVar(&f.View, "view", decisionlog.ViewNative, "how a record is written: "+strings.Join(decisionlog.Views(), " or "))
-	fl.StringVar(&file, "file", "", "write to this file, made with mode 0600; default: standard output")
+	chooseFlag(fl, &file, "file", "write to this file, made with mode 0600; default: standard output")
 	format := fl.StringP("output", "o", "ndjson", "output format: ndjson")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if *format != "ndjson" {

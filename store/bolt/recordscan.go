@@ -45,6 +45,7 @@ func newScan(q store.RecordQuery) *scan {
 	if q.Newest {
 		sc.pos = sc.q.Before
 	}
+	sc.done = q.After == math.MaxUint64 // nothing is behind it, and it has no successor
 	sc.terms = keysOf(q.Terms())
 	for _, c := range q.Choices() {
 		sc.among = append(sc.among, choice{keysOf(c.All), keysOf(c.Any), keysOf(c.None)})

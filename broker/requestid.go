@@ -10,8 +10,7 @@ import (
 
 // NewRequestID returns the id of a request that came at now: 128 bits in hex,
 // of which the first 48 are the Unix time in milliseconds and the rest is
-// random. An id that no record names still says when it was given out, and
-// index entries of new records stand beside each other.
+// random. An id that no record names still says when it was given out.
 func NewRequestID(now time.Time) string {
 	var v [16]byte
 	binary.BigEndian.PutUint64(v[:8], uint64(now.UnixMilli())<<16)

@@ -13,33 +13,16 @@ import (
 	"guestlist/store"
 )
 
-// tries is how often a step runs when state moved under it (design §7).
-const tries = 3
-
-// step runs fn on a unit of work and commits what it staged, once, also when
-// fn refused: some refusals end something. Where fn could not read the store
-// nothing is committed: what it staged is half a step. It runs fn again when the epoch or
-// an incarnation moved meanwhile. What fn prepared counts only when step
-// returns its error unchanged. A lost spend comes back as broker.ErrSpent.
+// step runs fn on a unit of work and commits what it staged, as store.Step does.
+// What fn prepared counts only when step returns its error unchanged. A lost
+// spend comes back as broker.ErrSpent.
 func (s *Server) step(ctx context.Context, fn func(u store.Unit) error) error {
-	var lost error
-	for range tries {
-		u := s.cfg.Store.Begin()
-		result := fn(u)
-		if u.Empty() || broker.ReasonOf(result) == broker.ReasonStoreUnavailable {
-			return result
-		}
-		err := s.commit(ctx, u)
-		switch {
-		case err == nil:
-			return result
-		case errors.Is(err, broker.ErrSpent):
-			return err
-		case errors.Is(err, broker.ErrConflict):
-			lost = err
-		default:
-			return &broker.Error{Reason: broker.ReasonStoreUnavailable, Err: err}
-		}
+	result, lost := store.Step(s.cfg.Store.Begin, func(u store.Unit) error { return s.commit(ctx, u) }, fn)
+	switch {
+	case lost == nil:
+		return result
+	case errors.Is(lost, broker.ErrSpent):
+		return lost
 	}
 	return &broker.Error{Reason: broker.ReasonStoreUnavailable, Err: lost}
 }

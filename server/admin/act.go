@@ -13,29 +13,16 @@ import (
 	"guestlist/store"
 )
 
-// tries is how often an act runs when state moved under it (design §7).
-const tries = 3
-
-// step runs fn on a unit of work and commits what it staged, once, also when
-// fn refused: a refusal may have ended something. Where fn could not read the
-// store nothing is committed. It runs fn again when the epoch or a client moved
-// meanwhile.
+// step runs fn on a unit of work and commits what it staged, as store.Step does.
 func (a *api) step(ctx context.Context, fn func(u store.Unit) error) error {
-	var lost error
-	for range tries {
-		u := a.cfg.Store.Begin()
-		result := fn(u)
-		if u.Empty() || errors.Is(result, store.ErrUnavailable) {
-			return result
-		}
-		if lost = a.cfg.Store.Commit(ctx, u); lost == nil {
-			return result
-		}
-		if !errors.Is(lost, broker.ErrConflict) {
-			return lost
-		}
+	result, lost := store.Step(a.cfg.Store.Begin, func(u store.Unit) error { return a.cfg.Store.Commit(ctx, u) }, fn)
+	switch {
+	case lost == nil:
+		return result
+	case errors.Is(lost, broker.ErrConflict):
+		return fail(http.StatusConflict, "the clients changed meanwhile, %d times. Remedy: ask again (%s)", store.Tries, lost)
 	}
-	return fail(http.StatusConflict, "the clients changed meanwhile, %d times. Remedy: ask again (%s)", tries, lost)
+	return lost
 }
 
 // acting answers the routes that need the broker, in a context that goes on

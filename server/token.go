@@ -49,7 +49,7 @@ func (s *Server) redeem(w http.ResponseWriter, r *http.Request, v *visit, p para
 		tok, err = s.exchange(r, v, x)
 	}
 	if err != nil {
-		return s.nobody(auth, err)
+		return err
 	}
 	writeToken(w, tok)
 	return nil

@@ -36,38 +36,24 @@ type body struct {
 }
 
 // Seal gives r its place in the log. It is pure but for the salt.
-func Seal(seq uint64, r Record) (Sealed, error) { return new(Sealer).Seal(seq, r) }
-
-// Sealer seals one record after the other, for one goroutine, in memory that it
-// uses again. The zero value is ready.
-type Sealer struct {
-	h     header
-	b     body
-	first spliced // what h becomes
-	rest  spliced // what b becomes
-	salt  [16]byte
-}
-
-// Seal is the function of that name, but what it returns ends with the next
-// call.
-func (s *Sealer) Seal(seq uint64, r Record) (Sealed, error) {
-	s.first.begin(r.made)
-	s.rest.begin(r.made)
-	s.b = body{Detail: r.Detail, Source: r.Source, Input: s.rest.take("input", r.Input), Result: s.rest.take("result", r.Result)}
-	b, err := s.rest.marshal(&s.b)
+func Seal(seq uint64, r Record) (Sealed, error) {
+	s := spliced{made: r.made}
+	b, err := s.marshal(body{Detail: r.Detail, Source: r.Source, Input: s.take("input", r.Input), Result: s.take("result", r.Result)})
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal record %s: %w", r.DecisionID, err)
 	}
-	rand.Read(s.salt[:])
-	s.h = header{Seq: seq, BodyDigest: bodyDigest(s.salt[:], b), Record: r}
-	s.h.Detail, s.h.Source, s.h.Input, s.h.Result = "", "", nil, nil
-	s.h.Settings, s.h.Effective = s.first.take("settings", r.Settings), s.first.take("effective", r.Effective)
-	s.h.Timestamp = r.Timestamp.UTC()
-	h, err := s.first.marshal(&s.h)
+	salt := make([]byte, 16)
+	rand.Read(salt)
+	digest := bodyDigest(salt, b)
+	s = spliced{made: r.made}
+	r.Detail, r.Source, r.Input, r.Result = "", "", nil, nil
+	r.Settings, r.Effective = s.take("settings", r.Settings), s.take("effective", r.Effective)
+	r.Timestamp = r.Timestamp.UTC()
+	h, err := s.marshal(header{Seq: seq, BodyDigest: digest, Record: r})
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal record %s: %w", r.DecisionID, err)
 	}
-	return Sealed{Seq: seq, Header: h, Body: b, Salt: s.salt[:]}, nil
+	return Sealed{Seq: seq, Header: h, Body: b, Salt: salt}, nil
 }
 
 // bodyDigest is the digest by which a header covers a body.

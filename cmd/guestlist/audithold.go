@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,9 +60,10 @@ func auditHoldAddCommand(server *serverFlags) *cobra.Command {
 			return err
 		}
 		warnIfNothingFits(c, api, f, h.ID)
-		return printOne(c.OutOrStdout(), *format, h, func(io.Writer) error {
-			return say(c, "hold %s keeps the bodies of records with %s", h.ID, h.Filter)
-		})
+		if *format == "json" {
+			return printJSON(c.OutOrStdout(), h)
+		}
+		return say(c, "hold %s keeps the bodies of records with %s", h.ID, h.Filter)
 	}
 	return c
 }

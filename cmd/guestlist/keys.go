@@ -150,22 +150,18 @@ func askOrOpen(server *serverFlags, ask func(*admin.Client) error) (why string, 
 	if err != nil {
 		return "", nil, err
 	}
-	socket, err := loadAdminSocket(path)
+	cfg, err := loadConfig(path)
 	if err != nil {
 		return "", nil, err
 	}
 	why = path + " sets no admin.socket"
-	if socket != "" {
-		err := ask(admin.NewClient(socket))
+	if cfg.Admin.Socket != "" {
+		err := ask(admin.NewClient(cfg.Admin.Socket))
 		var none *admin.NoServer
 		if !errors.As(err, &none) {
 			return "", nil, err
 		}
 		why = "no server answers on " + none.Socket
-	}
-	cfg, err := loadConfig(path)
-	if err != nil {
-		return "", nil, err
 	}
 	k, err = openKeys(cfg.Keys.Dir)
 	return why + ", in " + cfg.Keys.Dir + " itself", k, err

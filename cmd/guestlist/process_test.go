@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -49,6 +50,7 @@ type site struct {
 	hits   *atomic.Int64 // of the document host
 	docs   *httptest.Server
 	body   atomic.Pointer[string] // of the document; nil: the plain one
+	each   bool                   // every path of the document host is a client that may refresh; set before serve
 }
 
 // newSite writes configuration, policies and people.
@@ -60,7 +62,7 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	docs := httptest.NewUnstartedServer(http.HandlerFunc(s.document))
-	docs.TLS = tlsConfig
+	docs.TLS, docs.Config.ErrorLog = tlsConfig, log.New(io.Discard, "", 0) // of servers that end amid a fetch
 	docs.StartTLS()
 	t.Cleanup(docs.Close)
 	s.docs = docs
@@ -93,11 +95,15 @@ outbound:
 }
 
 // document is the client's document.
-func (s *site) document(w http.ResponseWriter, _ *http.Request) {
+func (s *site) document(w http.ResponseWriter, r *http.Request) {
 	s.hits.Add(1)
 	w.Header().Set("Content-Type", "application/json")
 	if body := s.body.Load(); body != nil {
 		io.WriteString(w, *body)
+		return
+	}
+	if s.each {
+		fmt.Fprintf(w, `{"client_id": "https://%s%s", "client_name": "Example", "redirect_uris": ["http://127.0.0.1/callback"], "grant_types": ["authorization_code", "refresh_token"]}`, processHost, r.URL.Path)
 		return
 	}
 	json.NewEncoder(w).Encode(map[string]any{

@@ -10,10 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"guestlist/broker/cimd"
-	"guestlist/broker/disk"
 	"guestlist/policies"
 )
 
@@ -240,7 +240,10 @@ func lock(dir string) (unlock func(), err error) {
 		f.Close()
 		return nil, err
 	}
-	if err := disk.Flock(f); err != nil {
+	for err = syscall.EINTR; errors.Is(err, syscall.EINTR); {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}

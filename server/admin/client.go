@@ -58,16 +58,10 @@ func (c *Client) patient() *Client {
 type Refusal struct {
 	Status int    // HTTP status; 404 for what does not exist
 	Text   string // fit to be shown
-	Act    string // request id of an act, by which guestlist audit why and the server's log tell of it; empty for a read
 }
 
-// Error implements error. The text of an act ends with its request id.
-func (r *Refusal) Error() string {
-	if r.Act == "" {
-		return r.Text
-	}
-	return r.Text + " (request ID " + r.Act + ")"
-}
+// Error implements error.
+func (r *Refusal) Error() string { return r.Text }
 
 // NoServer is the error of a call that found nobody on the socket.
 type NoServer struct {
@@ -221,11 +215,7 @@ func (c *Client) send(ctx context.Context, method, path string, q url.Values, se
 		if json.Unmarshal(body, &p) != nil || p.Error == "" {
 			p.Error = "the server on " + c.socket + " answered " + resp.Status
 		}
-		refusal := &Refusal{Status: resp.StatusCode, Text: p.Error}
-		if method != http.MethodGet {
-			refusal.Act = resp.Header.Get("X-Request-Id")
-		}
-		return refusal
+		return &Refusal{resp.StatusCode, p.Error}
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("read the server's answer on %s: %w", c.socket, err)

@@ -27,7 +27,8 @@ func auditListCommand(server *serverFlags) *cobra.Command {
 		Short: "List the newest decision records that fit, in the order they were written",
 		Long: "List the newest decision records that fit, in the order they were written. With several\n" +
 			"filters all must fit. Where there are more than --limit the last line on standard error\n" +
-			"says how to go on; --after lists from the oldest on.\n\n" +
+			"says how to go on; --after lists from the oldest on. Where there are none it says what is\n" +
+			"known of that: a name that no record has, or a range without any.\n\n" +
 			"--person takes a username, and finds the records by the pseudonym that they show.\n" +
 			"csv is for spreadsheets: text that would run as a formula begins with an apostrophe.",
 		Example: "  guestlist audit ls --outcome refused --since 24h\n" +
@@ -140,8 +141,14 @@ func (l *lister) list(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.print(page); err != nil || !page.More {
+	if err := l.print(page); err != nil {
 		return err
+	}
+	if len(page.Records) == 0 {
+		l.none(ctx)
+	}
+	if !page.More {
+		return nil
 	}
 	flag, there := "--after", "newer"
 	if l.f.Newest {

@@ -62,6 +62,46 @@ func TestAuditPages(t *testing.T) {
 	}
 }
 
+// TestAuditNone: an empty list says what is known of it, and is no error.
+func TestAuditNone(t *testing.T) {
+	t.Setenv("GUESTLIST_CONFIG", "")
+	socket := adminSocket(t)
+	for args, want := range map[string]string{
+		"--outcome refused": "",
+		"--client https://agents.example/cimd/cliemt.json": `no record has the client "https://agents.example/cimd/cliemt.json" (did you mean ` + exampleClient + "?)\n",
+		"--host agent.example":                              `no record has the host "agent.example" (did you mean agents.example?)` + "\n",
+		"--policy agent":                                    `no record has the policy "agent" (did you mean agents?)` + "\n",
+		"--label parnter":                                   `no record has the label "parnter" (did you mean partner?)` + "\n",
+		"--grant g":                                         `no record has the grant "g"` + "\n",
+		"--person AAAAAAAAAAAAAAAAAAAAAA":                   `no record has the person "AAAAAAAAAAAAAAAAAAAAAA"` + "\n",
+		"--event log.held --outcome refused":                `no record has the event "log.held"` + "\n",
+		"--event request.refused --client " + exampleClient: "each of these has records, and no record has all of them\n",
+		"--event request.refused --until 2026-11-20":        "no record that fits is in that range: the last one is 6, of 2026-11-20T11:00:00Z\n",
+		"--since 2026-11-21":                                "no record that fits is in that range: the last one is 6, of 2026-11-20T11:00:00Z\n",
+		"--before 1 -o json":                                "no record that fits is in that range: the last one is 6, of 2026-11-20T11:00:00Z\n",
+		"--after 6":                                         "",
+		"--after 6 --policy agent":                          `no record has the policy "agent" (did you mean agents?)` + "\n",
+	} {
+		out, errs, code := ask(append(strings.Fields("audit ls "+args), "--socket", socket)...)
+		if code != 0 || errs != want || (strings.Count(out, "\n") > 1) != (args == "--outcome refused") {
+			t.Errorf("audit ls %s = exit %d, %q, %q, want %q", args, code, out, errs, want)
+		}
+	}
+	dir, err := os.MkdirTemp("", "cmd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s, err := bolt.Open(bolt.Config{Path: filepath.Join(dir, "store")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if _, errs, code := ask("audit", "ls", "--socket", serveAdmin(t, s, filepath.Join(dir, "s"))); code != 0 || errs != "the log has no record yet\n" {
+		t.Errorf("audit ls of an empty log = exit %d, %q", code, errs)
+	}
+}
+
 // TestAuditExport: a range in pages, cut short and gone on with, into a file
 // that is never overwritten.
 func TestAuditExport(t *testing.T) {

@@ -68,7 +68,7 @@ func TestAuditNone(t *testing.T) {
 	socket := adminSocket(t)
 	for args, want := range map[string]string{
 		"--outcome refused": "",
-		"--client https://agents.example/cimd/cliemt.json": `no record has the client "https://agents.example/cimd/cliemt.json" (did you mean ` + exampleClient + "?)\n",
+		"--client https://agents.example/cimd/cliemt.json":  `no record has the client "https://agents.example/cimd/cliemt.json" (did you mean ` + exampleClient + "?)\n",
 		"--host agent.example":                              `no record has the host "agent.example" (did you mean agents.example?)` + "\n",
 		"--policy agent":                                    `no record has the policy "agent" (did you mean agents?)` + "\n",
 		"--label parnter":                                   `no record has the label "parnter" (did you mean partner?)` + "\n",

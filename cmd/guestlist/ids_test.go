@@ -29,8 +29,8 @@ const idsFile = "testdata/requirements/ids.md"
 // called a trap, or stands at either end of a range, is not an id: a range
 // names nothing that somebody had looked at.
 var (
-	idInText = regexp.MustCompile(`(?:^|[^\w./:-])((?:[UDFAQMB][1-9][0-9]?)|(?:(?:PF|SN|CU|H|G)-[0-9]{2}))\b`)
-	idInName = regexp.MustCompile(`(PF|SN|CU|H|G|[UDFAQMB])([0-9]{1,2})(?:[^0-9]|$)`)
+	idInText = regexp.MustCompile(`(?:^|[^\w./:-])((?:[UDFAQMBX][1-9][0-9]?)|(?:(?:PF|SN|CU|H|G)-[0-9]{2}))\b`)
+	idInName = regexp.MustCompile(`(PF|SN|CU|H|G|[UDFAQMBX])([0-9]{1,2})(?:[^0-9]|$)`)
 	notIDs   = regexp.MustCompile(`(?i)\btraps?(:? F?[0-9]+[a-z]?(,| and|, and| to)?)+|\b[A-Z]+-?[0-9]+(-| to |–)[A-Z]+-?[0-9]+\b`)
 )
 

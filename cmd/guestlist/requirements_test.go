@@ -224,7 +224,25 @@ open M26 no redirect to an untrusted URI
 open M27 PKCE S256 always
 open M28 a warning for loopback clients
 open M30 the redirect host is shown
-open M34 larger scopes ask again
+due M34 larger scopes ask again
+
+due X1 no parameter twice but resource
+due X2 PKCE always, and no transform but S256
+due X3 never 307 behind a form
+due X4 a code counts once, for its client and challenge
+due X5 no open redirector
+due X6 refresh tokens rotate
+due X8 a private scheme has a period
+due X9 metadata at the locations of RFC 8414
+due X10 iss in success and error
+due X11 resources are absolute URIs, and never more than was allowed
+open X12 a protected resource points to this issuer
+due X13 access tokens are those of RFC 9068
+due X15 iss, sub, aud and exp of an assertion
+due X19 revocation without the document host
+due X20 introspection for authenticated resources alone
+due X21 freshness as a shared cache has it
+due X24 token answers are JSON and never stored
 open M37 client credentials need authentication
 due PF-02 policy matches before the fetch
 due PF-03 only enabled policies match

@@ -51,7 +51,7 @@ func policyAllowCommand() *cobra.Command {
 		change, err := f.run(c, args[0])
 		var standing *authoring.Standing
 		if errors.As(err, &standing) {
-			return &findings{text: standing.Text}
+			return f.stands(c, standing, *format)
 		}
 		if err != nil {
 			return err
@@ -88,6 +88,15 @@ func (f *allowFlags) run(c *cobra.Command, url string) (authoring.Change, error)
 		}
 	}
 	return f.list.Allow(c.Context(), f.row)
+}
+
+// stands says that there was nothing to do, to machines as JSON too.
+func (f *allowFlags) stands(c *cobra.Command, s *authoring.Standing, format string) error {
+	value := map[string]any{"list": f.list.Name, "change": "none", "client_id": f.row.URL, "message": s.Text}
+	if err := printOne(c.OutOrStdout(), format, value, func(io.Writer) error { return nil }); err != nil {
+		return err
+	}
+	return &findings{text: s.Text}
 }
 
 // show prints what changed.

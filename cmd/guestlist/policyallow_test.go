@@ -62,7 +62,17 @@ func TestPolicyAllow(t *testing.T) {
 		if format == "ndjson" && strings.Count(stdout, "\n") != 1 {
 			t.Errorf("ndjson has more than a line: %s", stdout)
 		}
-		allow("--remove")
+		// PF-09: what is applied twice is no change, and machines read so too.
+		for _, again := range [][]string{{"--expires", "90d"}, {"--remove", "--list", "partners"}} {
+			var none struct{ Change, Message string }
+			stdout, _, code = allow(append(again, "-o", format)...)
+			if again[0] == "--remove" {
+				stdout, _, code = allow(append(again, "-o", format)...)
+			}
+			if err := json.Unmarshal([]byte(stdout), &none); err != nil || code != exitFindings || none.Change != "none" || none.Message == "" {
+				t.Errorf("%v again, %s: exit %d, %v: %q, want exit %d and change none", again, format, code, err, stdout, exitFindings)
+			}
+		}
 	}
 	if stdout, stderr, code := output(t, "policy", "check", dir); code != 0 {
 		t.Errorf("policy check: exit %d\n%s%s", code, stdout, stderr)

@@ -76,6 +76,7 @@ type Decision struct {
 	Warnings    []decisionlog.Denial
 	Settings    Settings        // strict values until a policy matched
 	Written     json.RawMessage // Settings as json.Marshal writes them, where the policy has that ready; else nil
+	Computed    []string        // what may stand in Settings that no policy spells out: it may say something of a person, or be a stranger's words
 	Redirects   []cimd.Redirect // registered redirect URIs that the settings keep; phase document on
 	Effective   Effective
 	Cut         []decisionlog.Cut

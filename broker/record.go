@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"guestlist/broker/decisionlog"
 )
@@ -18,14 +19,16 @@ func (c *call) author(err error) (decisionlog.Record, error) {
 		DecisionID: NewID(), Timestamp: c.now.UTC(), Event: decisionlog.EventAdmissionDecided, RequestID: c.req.RequestID, TraceID: c.req.TraceID, SpanID: c.req.SpanID,
 		Path: Contract, Revision: c.out.Revision, Epoch: c.out.Epoch, Registration: string(c.registration),
 		Phase: string(d.Phase), Policy: d.Winner, Phases: c.phases, Cut: d.Cut, DocumentSHA256: c.doc.SHA256,
-		Metrics: c.metrics, Source: c.req.Facts.Source.IP, Labels: tags(d.Settings.Tags),
+		Metrics: c.metrics, Source: c.req.Facts.Source.IP, Labels: labels(d),
 	}
 	if c.policy != nil {
 		r.Engine, r.FactsSHA256 = c.policy.Engine(), c.policy.facts
 	}
 	c.recordClient(&r)
 	c.recordOutcome(&r, err)
-	return r, c.recordAnswer(&r, err)
+	err = c.recordAnswer(&r, err)
+	r.NoteComputed(len(d.Computed) > 0)
+	return r, err
 }
 
 // keep puts the record into the unit when state changes or the step commits
@@ -114,13 +117,17 @@ func Digest(s string) string {
 	return fmt.Sprintf("sha256:%s (%d bytes)", hex.EncodeToString(sum[:]), len(s))
 }
 
-// tags turns a policy's tags into labels.
-func tags(t []string) map[string]string {
-	if len(t) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(t))
-	for _, v := range t {
+// labels are the tags of the settings, but for those that a policy computed:
+// records are found by their labels for good.
+func labels(d Decision) map[string]string {
+	var out map[string]string
+	for _, v := range d.Settings.Tags {
+		if slices.Contains(d.Computed, v) {
+			continue
+		}
+		if out == nil {
+			out = make(map[string]string, len(d.Settings.Tags))
+		}
 		out[v] = "true"
 	}
 	return out

@@ -155,7 +155,7 @@ func (r *rule) decodeDenials(t *ast.Term, policy string) ([]decisionlog.Denial, 
 		if d.Effect == effectEndGrant && r.wavers && !r.ends[d.Code] {
 			d.Effect = effectRefuse
 		}
-		d.Policy, d.Rule, d.Location = policy, r.name, r.at(line)
+		d.Policy, d.Rule, d.Location, d.Computed = policy, r.name, r.at(line), r.computedIn(d)
 		out = append(out, d)
 	}
 	return out, nil

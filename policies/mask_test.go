@@ -147,7 +147,7 @@ func TestMaskFails(t *testing.T) {
 		"an unknown member":   {`mask contains object.union({"op": "remove", "path": "/source"}, {"why": input.event})`, recorded(t), "mask.rego:3: an element is neither a JSON pointer nor"},
 		"a value too large":   {`mask contains {"op": "upsert", "path": "/source", "value": concat("", [input.source | some _ in numbers.range(1, 2000)])}`, recorded(t), "mask.rego:3: more edits than one record takes"},
 		"too many elements":   {`mask contains sprintf("/input/%d", [i]) if { input.event != ""; some i in numbers.range(1, 300) }`, recorded(t), "mask.rego:3: more edits than one record takes"},
-		"a source of no text": {`mask contains {"op": "upsert", "path": "/source", "value": count(input.source)}`, recorded(t), "mask.rego:3: detail and source are replaced by text only"},
+		"a source of no text": {`mask contains {"op": "upsert", "path": "/source", "value": count(input.source)}`, recorded(t), "mask.rego:3: detail, source and the texts of denials are replaced by text only"},
 		"an input of no JSON": {`mask contains "/source" if input.input.user.sub == "x"`, broken, "mask.rego:3: the body is no JSON"},
 	} {
 		set := load(t, maskOf(tt.rules))
@@ -186,6 +186,11 @@ func TestMaskIsChecked(t *testing.T) {
 		"a misspelt member of all":  {`mask contains "/inputs/user"`, "mask_path", "the body of a record is"},
 		"a name in a list":          {`mask contains "/input/user/groups/eng"`, "mask_path", "write an index"},
 		"below a text":              {`mask contains "/source/ip"`, "mask_path", ""},
+		"computed text":             {`mask contains "/phases/1/denials/0/user_message"`, "", ""},
+		"computed terms":            {`mask contains "/settings/tags/0"`, "", ""},
+		"a phase, by name":          {`mask contains "/phases/user"`, "mask_path", "write an index"},
+		"a member of a phase":       {`mask contains "/phases/0/winner"`, "mask_path", ""},
+		"what is never computed":    {`mask contains "/phases/0/warnings/0/policy"`, "mask_path", ""},
 		"a misspelt read":           {`mask contains "/source" if input.evnt == "x"`, "input_unknown", "did you mean event?"},
 		"a misspelt read below":     {`mask contains "/source" if input.input.user.clams`, "input_unknown", "did you mean claims?"},
 		"the input of policies":     {`mask contains "/source" if input.client.host == "x"`, "input_unknown", ""},

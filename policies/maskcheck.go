@@ -83,11 +83,11 @@ func maskElement(v ast.Value) (path *ast.String, why string) {
 func checkMaskPath(facts factsSchema, path, file string, line int, out *report) {
 	names, err := decisionlog.CheckPath(path)
 	if err != nil {
-		out.fail(file, line, "mask_path", "the body of a record is "+strings.Join(decisionlog.BodyPaths(), ", ")+` and what is below; in a name "/" is written ~1 and "~" is ~0`,
+		out.fail(file, line, "mask_path", "the body of a record is "+strings.Join(decisionlog.BodyPaths(), ", ")+` and what is below, of effective, phases and settings what is computed; in a name "/" is written ~1 and "~" is ~0`,
 			"mask: %q does not lead into the body of a record", clip(path, 200))
 		return
 	}
-	node := recordSchema(facts)
+	node := maskable(facts)
 	for i, name := range names {
 		typ, _ := node["type"].(string)
 		props, _ := node["properties"].(map[string]any)

@@ -36,6 +36,7 @@ var recordMembers = []recordMember{
 	{name: "subject", about: "The person, as a pseudonym.", text: func(r decisionlog.Record) string { return r.Subject }},
 	{name: "grant_id", about: "The installation.", text: func(r decisionlog.Record) string { return r.GrantID }},
 	{name: "actor", about: "Who acted, where it is an operator's act.", text: func(r decisionlog.Record) string { return r.Actor }},
+	{name: "computed", about: "JSON pointers to what a policy computed, each a place that a mask may name: a text of a denial or warning, /settings, /effective.", typ: "array", value: func(r decisionlog.Record) (*ast.Term, error) { return textsTerm(r.Computed), nil }},
 	{name: "detail", about: "The precise text for the operator. Part of the body.", text: func(r decisionlog.Record) string { return r.Detail }},
 	{name: "source", about: "The address that the request came from. Part of the body.", text: func(r decisionlog.Record) string { return r.Source }},
 	{name: "input", about: "What the policies were given in the last phase; absent where they were not asked. Part of the body.", value: func(r decisionlog.Record) (*ast.Term, error) { return jsonTerm(r.Input) }},
@@ -100,6 +101,22 @@ func recordSchema(facts factsSchema) map[string]any {
 		}
 	}
 	out["required"], out["$schema"] = required, draft
+	return out
+}
+
+// maskable is the JSON Schema of what a mask may name: the body, and what may
+// be computed. Of terms the members are not checked.
+func maskable(facts factsSchema) map[string]any {
+	out := recordSchema(facts)
+	props := out["properties"].(map[string]any)
+	texts, phase := closed(), closed()
+	for _, member := range []string{"code", "message", "user_message", "remedy"} {
+		texts["properties"].(map[string]any)[member] = map[string]any{"type": "string"}
+	}
+	list := map[string]any{"type": "array", "items": texts}
+	phase["properties"] = map[string]any{"denials": list, "warnings": list}
+	props["phases"] = map[string]any{"type": "array", "items": phase}
+	props["settings"], props["effective"] = map[string]any{}, map[string]any{}
 	return out
 }
 

@@ -21,10 +21,11 @@ import (
 type runtime struct {
 	*compiled
 	store storage.Store
+	spelt spelt
 }
 
 func (c *compiled) runtime() *runtime {
-	return &runtime{compiled: c, store: inmem.NewFromObjectWithOpts(c.base, inmem.OptRoundTripOnWrite(false))}
+	return &runtime{compiled: c, store: inmem.NewFromObjectWithOpts(c.base, inmem.OptRoundTripOnWrite(false)), spelt: speltIn(c.modules)}
 }
 
 // rule is one prepared query: the value of one rule of one package.
@@ -40,6 +41,7 @@ type rule struct {
 	path     ast.Ref         // of the rule, from data on
 	lines    map[string]int  // line of the first rule by the code of its denial, where it is literal
 	computed bool            // the code of a denial is not literal
+	personal bool            // reads what may say something of a person, or what a stranger sent beside its client_id
 	sure     bool            // lines tell for every denial which rule made it
 	ends     map[string]bool // codes of denials that are written with effect end_grant
 	wavers   bool            // reads what changes without anybody's doing, or by an operator's word
@@ -62,7 +64,7 @@ func (rt *runtime) prepare(p *pkg, name string, parsed []*ast.Rule, d *reader) (
 	}
 	found := d.all(compiledRules(rt.compiler, p)[name])
 	r := &rule{name: name, file: p.file, line: parsed[0].Location.Row, rt: rt, body: body, path: ref,
-		rank: found.rank(), constant: len(found) == 0, lines: map[string]int{}, ends: map[string]bool{}, wavers: found.waver()}
+		rank: found.rank(), constant: len(found) == 0, lines: map[string]int{}, ends: map[string]bool{}, wavers: found.waver(), personal: found.personal()}
 	for member := range found {
 		if i := fieldOf(member); i >= 0 {
 			r.fields = append(r.fields, i)

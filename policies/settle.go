@@ -45,6 +45,7 @@ func (d *decision) keep(ctx context.Context) {
 		return
 	}
 	d.terms = terms{Settings: *d.query.Kept}
+	d.out.Computed = textsOf(*d.query.Kept)
 	if g := d.terms.Require.Groups; len(g) > 0 {
 		d.terms.groups = [][]string{g}
 	}
@@ -156,6 +157,7 @@ func (d *decision) settings(ctx context.Context, m *match) (partial, bool) {
 		d.broke(m, &evalError{at: r.at(r.line), err: err})
 		return nil, false
 	}
+	d.out.Computed = append(d.out.Computed, r.computedOf(t)...)
 	return p, true
 }
 

@@ -51,6 +51,7 @@ func (s *Server) consentRecord(v *visit, a broker.Admission, g store.Grant, befo
 	rec := s.note(v, decisionlog.EventConsentGranted, decisionlog.OutcomeGranted)
 	about(&rec, a, g)
 	rec.Settings = g.Settings
+	rec.NoteComputed(len(a.Decision.Computed) > 0)
 	if skipped {
 		rec.Detail = "nobody was asked: consent.mode skip of policy " + strings.Join(a.Decision.Winner, " and ")
 	} else if !before.IsZero() {
@@ -75,6 +76,7 @@ func about(rec *decisionlog.Record, a broker.Admission, g store.Grant) {
 	if b, err := json.Marshal(a.Decision.Effective); err == nil {
 		rec.Effective = b
 	}
+	rec.NoteComputed(len(a.Decision.Computed) > 0)
 }
 
 // ofGrant names the grant in a record.

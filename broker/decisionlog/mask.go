@@ -31,13 +31,21 @@ const (
 // Why edits were refused.
 var (
 	ErrMaskPath  = errors.New("a path does not lead into the body of the record") // or is no JSON pointer
-	ErrMaskValue = errors.New("detail and source are replaced by text only")
+	ErrMaskValue = errors.New("detail, source and the texts of denials are replaced by text only")
 	ErrMaskSize  = errors.New("more edits than one record takes")
 	ErrMaskBody  = errors.New("the body is no JSON")
 )
 
-// BodyPaths points at the members of the body, which masking may change.
+// BodyPaths points at the members of the body, which masking may change, and at
+// those of which something may be computed, and then stands there too.
 func BodyPaths() []string {
+	out := append(personalPaths(), computedRoots()...)
+	slices.Sort(out)
+	return out
+}
+
+// personalPaths points at the members of the body, sorted.
+func personalPaths() []string {
 	var out []string
 	for _, m := range Members() {
 		if m.Personal {
@@ -116,8 +124,9 @@ func (r Record) Altered(member string) bool {
 // Withhold returns r without its body, for a record that cannot be masked. why
 // is kept in the header and so must not say anything of the record.
 func (r Record) Withhold(why string) Record {
-	r.Detail, r.Source, r.Input, r.Result = "", "", nil, nil
-	r.Erased, r.Masked, r.MaskError = BodyPaths(), nil, why
+	r, _ = r.part()
+	r.Erased, r.Masked, r.MaskError = append(personalPaths(), r.Computed...), nil, why
+	slices.Sort(r.Erased)
 	return r
 }
 
@@ -135,36 +144,41 @@ func (r Record) tree(edits []Edit) (map[string]any, error) {
 		if len(raw) == 0 || !named {
 			continue
 		}
-		d := json.NewDecoder(bytes.NewReader(raw))
-		d.UseNumber()
-		var v any
-		if err := d.Decode(&v); err != nil {
-			return nil, ErrMaskBody
+		v, err := exact(raw)
+		if err != nil {
+			return nil, err
 		}
 		out[name] = v
 	}
-	return out, nil
+	_, b := r.part()
+	return out, b.tree(out)
+}
+
+// exact decodes a raw member of the body; numbers stay as they are written.
+func exact(raw json.RawMessage) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
+		return nil, ErrMaskBody
+	}
+	return v, nil
 }
 
 // put writes one member of the body; nil leaves it out.
 func (r *Record) put(name string, v any) error {
-	switch name {
-	case "input", "result":
-		to := &r.Input
-		if name == "result" {
-			to = &r.Result
-		}
+	raws := map[string]*json.RawMessage{"input": &r.Input, "result": &r.Result, "settings": &r.Settings, "effective": &r.Effective}
+	if to := raws[name]; to != nil {
 		if *to = nil; v == nil {
 			return nil
 		}
 		return r.Set(to, v)
 	}
-	text, ok := v.(string)
-	if raw, replaced := v.(json.RawMessage); replaced {
-		ok = json.Unmarshal(raw, &text) == nil && raw[0] == '"'
+	if name == "phases" {
+		return r.setTexts(v)
 	}
-	if !ok && v != nil {
-		return ErrMaskValue
+	text, err := textOf(v)
+	if err != nil {
+		return err
 	}
 	if name == "detail" {
 		r.Detail = text

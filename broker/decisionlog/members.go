@@ -51,6 +51,7 @@ func Members() []Member {
 		{"erased", false, true, "JSON pointers to what masking (`admission.mask`) removed from the body. Absent where it removed nothing. A body that is erased later is not listed."},
 		{"masked", false, true, "JSON pointers to what masking replaced in the body. Absent where it replaced nothing."},
 		{"mask_error", false, false, "Why the record could not be masked, so that it was written without its body. Absent where it could."},
+		{"computed", false, false, "JSON pointers to what a policy computed rather than spelt out (texts of denials and warnings, `settings` and `effective`): they stand in the body, and are shown in their place. Absent where it computed nothing that may say something of a person."},
 		{"detail", true, false, "The precise text for the operator."},
 		{"source", true, false, "The address that the request came from, behind trusted proxies."},
 		{"input", true, true, "What the policies were given in the last phase."},

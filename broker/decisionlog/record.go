@@ -68,6 +68,7 @@ type Record struct {
 	Erased         []string          `json:"erased,omitempty"`           // JSON pointers to what masking removed from the body, sorted
 	Masked         []string          `json:"masked,omitempty"`           // JSON pointers to what masking replaced in the body, sorted
 	MaskError      string            `json:"mask_error,omitempty"`       // why the record could not be masked and has no body; says nothing of the record
+	Computed       []string          `json:"computed,omitempty"`         // JSON pointers to what a policy computed, sorted: it is kept with the members below; see NoteComputed
 
 	// The members below may hold personal data. They are stored apart from
 	// the ones above, covered by a salted digest, so that they can be erased.
@@ -129,13 +130,18 @@ type Candidate struct {
 type Denial struct {
 	Policy      string `json:"policy"`                 // the policy, or guardrails
 	Rule        string `json:"rule"`                   // deny, deny_document, deny_user, deny_refresh, warn
-	Code        string `json:"code"`                   // the author's code
+	Code        string `json:"code,omitempty"`         // the author's code; empty where it was computed and is gone
 	Message     string `json:"message,omitempty"`      // for the operator
 	UserMessage string `json:"user_message,omitempty"` // may be shown to the person, on purpose
 	Remedy      string `json:"remedy,omitempty"`       // what to do about it
 	Effect      string `json:"effect,omitempty"`       // refuse or end_grant
 	Location    string `json:"location,omitempty"`     // file:line of the rule that fired
 	Read        []Read `json:"read,omitempty"`         // what that rule and its helpers look at; empty in the records of a log
+
+	// Computed names those of code, message, user_message and remedy that the
+	// policies do not spell out, so that they may say something of a person or of
+	// what a stranger sent. It is not written: see [Record.NoteComputed].
+	Computed []string `json:"-"`
 
 	// Of a denial that the guardrails waive for this client, which then stands
 	// among the warnings and refuses nothing:

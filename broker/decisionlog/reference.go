@@ -21,7 +21,7 @@ func Reference(reasons []ReasonDoc) string {
 		"`guestlist audit schema` the JSON Schema of a record.\n\n" +
 		"A record is one JSON object with the names of Open Policy Agent's decision log events where the meaning is the same. " +
 		"It has two parts: the header, whose bytes never change, and the body, which holds personal members and can be erased.\n")
-	b.WriteString("\n## Events\n\nEvery record has `seq`, `decision_id`, `timestamp`, `event`, `outcome` and `epoch`. Any record may have `erased`, `masked` and `mask_error`, and lack what they name.\n")
+	b.WriteString("\n## Events\n\nEvery record has `seq`, `decision_id`, `timestamp`, `event`, `outcome` and `epoch`. Any record may have `erased`, `masked` and `mask_error`, and lack what they name. Where policies were asked it may have `computed`; what that names is shown in its place but stands in the body, and goes with it.\n")
 	for _, e := range Events() {
 		referEvent(&b, e)
 	}

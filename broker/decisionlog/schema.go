@@ -36,7 +36,7 @@ func Schema() map[string]any {
 	for _, e := range Events() {
 		names = append(names, e.Name)
 		then := object{"properties": object{"outcome": object{"enum": e.Outcomes}}}
-		if has := slices.DeleteFunc(slices.Clone(e.Has), personal); len(has) > 0 {
+		if has := slices.DeleteFunc(slices.Clone(e.Has), erasable); len(has) > 0 {
 			then["required"] = has
 		}
 		each = append(each, object{"if": object{"properties": object{"event": object{"const": e.Name}}}, "then": then})
@@ -54,10 +54,10 @@ func Schema() map[string]any {
 	return out
 }
 
-// personal reports whether a member is stored in the body, and so absent once
-// that is erased.
-func personal(name string) bool {
-	return slices.ContainsFunc(Members(), func(m Member) bool { return m.Name == name && m.Personal })
+// erasable reports whether a member is stored in the body, or is where a policy
+// computed it, and so absent once that is erased.
+func erasable(name string) bool {
+	return slices.Contains(BodyPaths(), "/"+name)
 }
 
 // schemaOf is the schema of what encoding/json makes of a type.

@@ -11,8 +11,9 @@ import (
 )
 
 // Sealed is a record as it is stored: two byte strings that never change. The
-// header holds no personal data; the body does, and can be erased without
-// touching the header, which covers it by a salted digest.
+// header holds no personal data, nor anything that a policy computed; the body
+// does, and can be erased without touching the header, which covers it by a
+// salted digest.
 type Sealed struct {
 	Seq    uint64 // position in the log, from 1, without gaps
 	Header []byte // canonical JSON with seq and body_digest
@@ -33,12 +34,21 @@ type body struct {
 	Source string          `json:"source,omitempty"`
 	Input  json.RawMessage `json:"input,omitempty"`
 	Result json.RawMessage `json:"result,omitempty"`
+
+	// What policies computed of members that stand in the header otherwise.
+
+	Settings  json.RawMessage   `json:"settings,omitempty"`
+	Effective json.RawMessage   `json:"effective,omitempty"`
+	Texts     map[string]string `json:"texts,omitempty"` // by the JSON pointer to where they belong
 }
 
 // Seal gives r its place in the log. It is pure but for the salt.
 func Seal(seq uint64, r Record) (Sealed, error) {
+	r, own := r.part()
 	s := spliced{made: r.made}
-	b, err := s.marshal(body{Detail: r.Detail, Source: r.Source, Input: s.take("input", r.Input), Result: s.take("result", r.Result)})
+	own.Input, own.Result = s.take("input", own.Input), s.take("result", own.Result)
+	own.Settings, own.Effective = s.take("settings", own.Settings), s.take("effective", own.Effective)
+	b, err := s.marshal(own)
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal record %s: %w", r.DecisionID, err)
 	}
@@ -46,7 +56,6 @@ func Seal(seq uint64, r Record) (Sealed, error) {
 	rand.Read(salt)
 	digest := bodyDigest(salt, b)
 	s = spliced{made: r.made}
-	r.Detail, r.Source, r.Input, r.Result = "", "", nil, nil
 	r.Settings, r.Effective = s.take("settings", r.Settings), s.take("effective", r.Effective)
 	r.Timestamp = r.Timestamp.UTC()
 	h, err := s.marshal(header{Seq: seq, BodyDigest: digest, Record: r})
@@ -81,7 +90,7 @@ func (s Sealed) Record() (Record, error) {
 	if err := json.Unmarshal(s.Body, &b); err != nil {
 		return Record{}, fmt.Errorf("record %d: %w", s.Seq, err)
 	}
-	h.Detail, h.Source, h.Input, h.Result = b.Detail, b.Source, b.Input, b.Result
+	h.rejoin(b)
 	return h.Record, nil
 }
 
@@ -105,12 +114,13 @@ func (s Sealed) JSON() ([]byte, error) {
 
 // join is what JSON says, out of the stored bytes as they are: decoding and
 // encoding them again costs several times that. It reports false for bytes that
-// Seal does not write; the digest proves the body.
+// Seal does not write, and where something of the body has its place in the
+// header; the digest proves the body.
 func (s Sealed) join() ([]byte, bool) {
 	seq := fmt.Appendf(nil, `{"seq":%d,`, s.Seq)
 	head, digested := bytes.CutPrefix(s.Header, append(slices.Clip(seq), `"body_digest":"`...))
 	digest, head, more := bytes.Cut(head, []byte(`",`))
-	if !digested || !more || !json.Valid(s.Header) || bytes.ContainsAny(s.Header, "\r\n") {
+	if !digested || !more || !json.Valid(s.Header) || bytes.ContainsAny(s.Header, "\r\n") || bytes.Contains(s.Header, []byte(`"computed":[`)) {
 		return nil, false
 	}
 	tail := []byte(`"body_erased":true}`)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -89,7 +90,7 @@ func opaEvent(s Sealed) ([]byte, error) {
 		e.Bundles = map[string]bundle{opaName: {r.Revision}}
 	}
 	if s.Body == nil {
-		e.Erased, e.Masked = []string{"/input", "/result", "/requested_by", "/custom/detail"}, nil
+		e.Erased, e.Masked = append([]string{"/input", "/result", "/requested_by", "/custom/detail"}, eventPaths(r.Computed)...), nil
 	}
 	whole, err := json.Marshal(r)
 	if err == nil {
@@ -108,11 +109,12 @@ func opaEvent(s Sealed) ([]byte, error) {
 func eventPaths(paths []string) []string {
 	var out []string
 	for _, p := range paths {
-		switch p { // both are text: nothing is below them
-		case "/source":
+		first, _, _ := strings.Cut(p[1:], "/")
+		switch {
+		case p == "/source": // a text, as detail: nothing is below it
 			p = "/requested_by"
-		case "/detail":
-			p = "/custom/detail"
+		case p == "/detail", slices.Contains(computable, first):
+			p = "/custom" + p
 		}
 		out = append(out, p)
 	}

@@ -92,9 +92,14 @@ func (r Recorded) document(in broker.Input) (cimd.Document, error) {
 	return parsed.Document, nil
 }
 
-// differs compares an answer with the record, as their JSON has them.
+// differs compares an answer with the record, as their JSON has them; where
+// masking took something that a policy computed, as far as it is known.
 func (r Recorded) differs(d broker.Decision) []string {
 	was := r.Record.Phases[len(r.Record.Phases)-1]
+	if r.Record.Altered("phases") {
+		was.Denials, was.Warnings = decisionlog.Wordless(was.Denials), decisionlog.Wordless(was.Warnings)
+		d.Denials, d.Warnings = decisionlog.Wordless(d.Denials), decisionlog.Wordless(d.Warnings)
+	}
 	pairs := []pair{
 		{"allowed", was.Allowed, d.Allowed}, {"reason", was.Reason, string(d.Reason)},
 		{"winner", was.Winner, d.Winner}, {"why", was.Why, d.Why}, {"nearest_miss", was.NearestMiss, d.NearestMiss},
@@ -102,8 +107,10 @@ func (r Recorded) differs(d broker.Decision) []string {
 		{"cut", r.Record.Cut, d.Cut},
 	}
 	if len(r.Record.Settings) > 0 || d.Matched() || d.Kept {
-		pairs = append(pairs, pair{"settings", r.Record.Settings, d.Settings})
-		if d.Phase != broker.PhaseURL {
+		if !r.Record.Altered("settings") {
+			pairs = append(pairs, pair{"settings", r.Record.Settings, d.Settings})
+		}
+		if d.Phase != broker.PhaseURL && !r.Record.Altered("effective") {
 			pairs = append(pairs, pair{"effective", r.Record.Effective, d.Effective})
 		}
 	}

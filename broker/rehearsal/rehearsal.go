@@ -124,6 +124,7 @@ func untilURL(records []decisionlog.Record) []decisionlog.Record {
 	if len(r.Phases) > 1 { // an operator's document was at hand
 		r.Phases, r.Settings, r.Effective, r.Cut, r.Input, r.Result = r.Phases[:1], nil, nil, nil, nil, nil
 	}
+	r.NoteComputed(r.Settings != nil && r.Computes("/settings"))
 	r.Outcome, r.Reason, r.PublicReason, r.Detail = OutcomeOpen, "", "", ""
 	r.Phase, r.Policy, r.ExpiresAt, r.DocumentSHA256 = r.Phases[0].Phase, r.Phases[0].Winner, nil, ""
 	return records

@@ -89,8 +89,13 @@ func copyTo(tmp string, mode os.FileMode, src *bbolt.DB) error {
 	dst, err := bbolt.Open(tmp, mode, &bbolt.Options{
 		FreelistType: bbolt.FreelistMapType, NoSync: true, NoStatistics: true,
 		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
-			file, err = os.OpenFile(path, flag|os.O_EXCL, mode)
-			return file, err
+			if file, err = os.OpenFile(path, flag|os.O_EXCL, mode); err != nil {
+				return nil, err
+			}
+			if err := file.Chmod(mode); err != nil { // whatever the umask is
+				return nil, errors.Join(err, file.Close())
+			}
+			return file, nil
 		},
 	})
 	if err != nil {

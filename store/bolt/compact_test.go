@@ -84,8 +84,9 @@ func reopened(t *testing.T, path string) []bolt.Compaction {
 }
 
 // TestCompact: a file that is mostly free shrinks at start, keeps what it
-// holds, its mode and its name, and is left alone afterwards.
+// holds, its mode whatever the umask, and its name, and is left alone afterwards.
 func TestCompact(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
 	path := churned(t, 20)
 	link := filepath.Join(t.TempDir(), "link.db")
 	write(t, path+".compact", []byte("half of what a killed process wrote"))

@@ -172,18 +172,11 @@ func (c *call) expire() bool {
 
 // start admits a client at the start of a flow.
 func (c *call) start() error {
-	if err := c.began(); err != nil {
+	d, err := c.brought()
+	if err != nil {
 		return err
 	}
-	d := c.ask(PhaseURL, nil)
-	if !d.Allowed {
-		c.lapse(d)
-		return refusal(d)
-	}
-	if err := c.obtain(d); err != nil {
-		return err
-	}
-	err := c.settle(d.Settings)
+	err = c.settle(d.Settings)
 	if err == nil {
 		err = c.stopped(d.Settings)
 	}
@@ -194,6 +187,19 @@ func (c *call) start() error {
 		c.concede(err)
 	}
 	return err
+}
+
+// brought asks about the URL and brings the document.
+func (c *call) brought() (Decision, error) {
+	if err := c.began(); err != nil {
+		return Decision{}, err
+	}
+	d := c.ask(PhaseURL, nil)
+	if !d.Allowed {
+		c.lapse(d)
+		return d, refusal(d)
+	}
+	return d, c.obtain(d)
 }
 
 // judge asks about the document in hand and stages the client.

@@ -88,15 +88,8 @@ func (b *Broker) Look(ctx context.Context, u Unit, row Client, frozen RequestInp
 
 // see asks about the client, brings its document and stages what follows.
 func (c *call) see() error {
-	if err := c.began(); err != nil {
-		return err
-	}
-	d := c.ask(PhaseURL, nil)
-	if !d.Allowed {
-		c.lapse(d)
-		return refusal(d)
-	}
-	if err := c.obtain(d); err != nil {
+	d, err := c.brought()
+	if err != nil {
 		return err
 	}
 	if err := c.settle(d.Settings); err != nil {

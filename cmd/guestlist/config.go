@@ -122,13 +122,6 @@ func loadConfig(path string) (config, error) {
 	return readConfig(path, data, os.Environ())
 }
 
-// parseConfig reads the content of a configuration file; name is its path, for
-// errors and to resolve relative paths. It reads no environment, but it looks
-// whether the files that are named exist.
-func parseConfig(name string, data []byte) (config, error) {
-	return readConfig(name, data, nil)
-}
-
 func readConfigFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {

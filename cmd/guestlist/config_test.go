@@ -782,3 +782,10 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+// parseConfig reads the content of a configuration file; name is its path, for
+// errors and to resolve relative paths. It reads no environment, but it looks
+// whether the files that are named exist.
+func parseConfig(name string, data []byte) (config, error) {
+	return readConfig(name, data, nil)
+}

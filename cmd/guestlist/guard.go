@@ -69,6 +69,14 @@ func every(ctx context.Context, d time.Duration, fn func()) {
 	}
 }
 
+// pause waits, at most until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
 // connectionLog takes what net/http has to say beside requests. Anybody can
 // make a TLS handshake fail, so that is for debugging alone; the value of a
 // panic is not repeated.

@@ -170,11 +170,3 @@ func (w *webhook) working() {
 		w.trouble.Info().Str("event", "webhook.working").Str("webhook", w.name).Send()
 	}
 }
-
-// pause waits, at most until ctx is done.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}

@@ -24,12 +24,21 @@ type Observer struct {
 	// same commit says it. Whether that commit works is not known yet, and where a
 	// step runs again it is told again.
 	Ended func(ctx context.Context, e Ended)
-	// Spent is told of every fetch that was refused before the network: one of
-	// SpentBudgets.
-	Spent func(budget string)
+	// Spent is told of every fetch that was refused before the network, under the
+	// context of whoever asked.
+	Spent func(ctx context.Context, s Spent)
 }
 
-// SpentBudgets are what Observer.Spent is told: the names of cimd.budgets,
+// Spent is a fetch that was not made.
+type Spent struct {
+	Budget    string // one of SpentBudgets
+	Reason    Reason // rate_limited or fetch_paced
+	ClientID  string
+	RequestID string // of who asked; empty: this server did
+	Err       error  // the same for the operator
+}
+
+// SpentBudgets are the values of Spent.Budget: the names of cimd.budgets,
 // with the share of one source in concurrent told apart, and pace for a
 // document whose last fetches failed.
 func SpentBudgets() []string {
@@ -110,7 +119,7 @@ func (o *origin) observe(ctx context.Context, w wanted, began time.Time, f *flig
 
 // spend tells the observer of a fetch that was refused. spent is the name of a
 // budget, and whose share of it where it is shared out.
-func (o *origin) spend(spent string) {
+func (o *origin) spend(ctx context.Context, w wanted, spent string, err error) {
 	if o.seen.Spent == nil {
 		return
 	}
@@ -118,7 +127,7 @@ func (o *origin) spend(spent string) {
 	if shared && budget == "concurrent" {
 		budget = "concurrent_of_source"
 	}
-	o.seen.Spent(budget)
+	o.seen.Spent(ctx, Spent{Budget: budget, Reason: ReasonOf(err), ClientID: w.id.String(), RequestID: w.request, Err: err})
 }
 
 // fetchReason is why a fetch brought no valid document; empty when it did.

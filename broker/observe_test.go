@@ -45,7 +45,7 @@ func (o *observer) funcs() broker.Observer {
 			o.keep(ctx, "decided %s %s %s %v from %s of %s", d.Outcome, d.Reason, d.Phase, d.Policy, d.From, d.Host)
 		},
 		Fetched: func(ctx context.Context, f broker.Fetched) { o.keep(ctx, "fetched %s of %s", f.Reason, f.Host) },
-		Spent:   func(budget string) { o.keep(nil, "spent %s", budget) },
+		Spent:   func(_ context.Context, s broker.Spent) { o.keep(nil, "spent %s", s.Budget) },
 	}
 }
 

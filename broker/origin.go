@@ -70,8 +70,9 @@ func newOrigin(f Fetcher, now func() time.Time, limit Budgets, seen Observer) *o
 //
 // A caller whose ctx ends does not end the fetch: others may wait for it.
 func (o *origin) document(ctx context.Context, w wanted) (fetch.Document, cimd.Parsed, error) {
-	f, err := o.board(ctx, w)
+	f, spent, err := o.board(ctx, w)
 	if err != nil {
+		o.spend(ctx, w, spent, err)
 		return fetch.Document{}, cimd.Parsed{}, err
 	}
 	select {
@@ -87,31 +88,29 @@ func (o *origin) document(ctx context.Context, w wanted) (fetch.Document, cimd.P
 }
 
 // board finds the flight that serves w, or starts it where pace and budgets
-// let it.
-func (o *origin) board(ctx context.Context, w wanted) (*flight, error) {
+// let it. With an error it names what is spent.
+func (o *origin) board(ctx context.Context, w wanted) (f *flight, spent string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	key, now := w.key(), o.now()
 	if f, ok := o.flights[key]; ok {
-		return f, nil
+		return f, "", nil
 	}
 	if f, ok := o.landed.find(key, now); ok {
-		return f, nil
+		return f, "", nil
 	}
 	if wait := o.pace.wait(w.id.String(), now); wait > 0 && !w.afresh {
-		o.spend("pace")
-		return nil, tryLater(ReasonFetchPaced, wait, "the last fetches failed")
+		return nil, "pace", tryLater(ReasonFetchPaced, wait, "the last fetches failed")
 	}
 	if w.cold && !w.apart {
 		if wait, spent := o.purse.takeOff(w, now); wait > 0 {
-			o.spend(spent)
-			return nil, tryLater(ReasonRateLimited, wait, "cimd.budgets: "+spent+" is spent")
+			return nil, spent, tryLater(ReasonRateLimited, wait, "cimd.budgets: "+spent+" is spent")
 		}
 	}
-	f := &flight{done: make(chan struct{})}
+	f = &flight{done: make(chan struct{})}
 	o.flights[key] = f
 	go o.fly(context.WithoutCancel(ctx), key, w, f)
-	return f, nil
+	return f, "", nil
 }
 
 // tryLater refuses until a wait is over.

@@ -27,7 +27,7 @@ func debugging(log zerolog.Logger, o broker.Observer) broker.Observer {
 	if log.GetLevel() > zerolog.DebugLevel {
 		return o
 	}
-	decided, fetched := o.Decided, o.Fetched
+	decided, fetched, spent := o.Decided, o.Fetched, o.Spent
 	o.Decided = func(ctx context.Context, d broker.Decided) {
 		decided(ctx, d)
 		debugDecided(log, d)
@@ -35,6 +35,11 @@ func debugging(log zerolog.Logger, o broker.Observer) broker.Observer {
 	o.Fetched = func(ctx context.Context, f broker.Fetched) {
 		fetched(ctx, f)
 		debugFetch(log, f)
+	}
+	o.Spent = func(ctx context.Context, s broker.Spent) {
+		spent(ctx, s)
+		given(log.Debug().Str("event", debugNotFetched), "request_id", s.RequestID, "client_id", s.ClientID, "reason", string(s.Reason),
+			"detail", fmt.Sprintf("%.600s", s.Err)).Send()
 	}
 	o.Ended = func(_ context.Context, e broker.Ended) {
 		given(log.Debug().Str("event", e.Event), "request_id", e.RequestID, "client_id", e.ClientID, "policy", strings.Join(e.Policy, " "),

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"guestlist/broker"
 	"guestlist/broker/decisionlog"
 	"guestlist/server/servertest"
 	"guestlist/store"
@@ -27,7 +28,7 @@ type debugLine struct{ name, when string }
 func debugLines() []debugLine {
 	return []debugLine{
 		{debugFetched, "a host served a valid document, or said that the stored one stands"},
-		{debugNotFetched, "it did not"},
+		{debugNotFetched, "it did not, or was not asked: budgets, pace"},
 		{debugMatched, "a client was let in"},
 		{debugMissed, "no policy matched; what came nearest"},
 		{debugRefused, "a client was refused for anything else"},
@@ -38,6 +39,9 @@ func debugLines() []debugLine {
 }
 
 const debugClient = "https://client.example.com/oauth/client.json"
+
+// debugBudget is how many cold fetches a minute one source has.
+const debugBudget = 3
 
 // debugPolicy names the clients of one host, and refuses one by what its
 // document says.
@@ -77,7 +81,7 @@ func newDebugged(t *testing.T, level zerolog.Level) *debugged {
 	if err := a.measure(); err != nil {
 		t.Fatal(err)
 	}
-	d.Server = servertest.New(t, servertest.Options{Policy: debugPolicy, Observe: servertest.Observer{Broker: a.observeBroker()}})
+	d.Server = servertest.New(t, servertest.Options{Policy: debugPolicy, Budgets: broker.Budgets{PerSource: debugBudget}, Observe: servertest.Observer{Broker: a.observeBroker()}})
 	d.sweep = &sweeper{store: d.Store, broker: d.Broker, now: d.Clock.Now, log: zerolog.New(failing{t})}
 	d.Docs.Publish(debugClient, nil)
 	return d
@@ -136,6 +140,20 @@ var debugScenarios = map[string]func(*debugged){
 	},
 	"not_fetched": func(d *debugged) {
 		d.Docs.Set(debugClient, servertest.Answer{Status: http.StatusNotFound})
+		d.begin()
+		d.arrive(debugClient)
+	},
+	"paced": func(d *debugged) {
+		d.Docs.Set(debugClient, servertest.Answer{Status: http.StatusServiceUnavailable})
+		d.arrive(debugClient)
+		d.arrive(debugClient)
+		d.begin()
+		d.arrive(debugClient)
+	},
+	"over_budget": func(d *debugged) {
+		for i := range debugBudget {
+			d.arrive(fmt.Sprintf("https://client.example.com/oauth/%d.json", i))
+		}
 		d.begin()
 		d.arrive(debugClient)
 	},

@@ -29,7 +29,7 @@ func (a *app) trace() (err error) {
 
 // observeBroker is who is told of decisions and fetches.
 func (a *app) observeBroker() broker.Observer {
-	return debugging(a.log, broker.Observer{Decided: a.decided, Fetched: a.fetched, Spent: a.metrics.Spent})
+	return debugging(a.log, broker.Observer{Decided: a.decided, Fetched: a.fetched, Spent: a.spent})
 }
 
 func (a *app) decided(ctx context.Context, d broker.Decided) {
@@ -80,3 +80,6 @@ func (a *app) observeServer() server.Observer {
 	}
 	return o
 }
+
+// spent counts a fetch that was not made.
+func (a *app) spent(_ context.Context, s broker.Spent) { a.metrics.Spent(s.Budget) }

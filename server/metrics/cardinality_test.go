@@ -40,7 +40,7 @@ func observed(t testing.TB, m *metrics.Metrics, o servertest.Options) *servertes
 		Broker: broker.Observer{
 			Decided: func(_ context.Context, d broker.Decided) { m.Decided(d) },
 			Fetched: func(_ context.Context, f broker.Fetched) { m.Fetched(f) },
-			Spent:   m.Spent,
+			Spent:   func(_ context.Context, s broker.Spent) { m.Spent(s.Budget) },
 		},
 		Server:  server.Observer{Left: func(_ context.Context, s server.Seen) { m.Request(s.Route, s.Status, s.Reason, s.Took) }},
 		Commits: func(c bolt.Committed) { m.Committed(c.Units, c.Took, c.Err) },

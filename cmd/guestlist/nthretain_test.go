@@ -17,8 +17,8 @@ import (
 
 // agedRecords are records of three hours ago beside young ones: more refusals of
 // strangers than one step erases, some that a hold keeps, and some of people,
-// who are kept for longer.
-func agedRecords(now time.Time) (list []decisionlog.Record, held store.Hold) {
+// who are kept for longer. All but the young come so many times.
+func agedRecords(now time.Time, times int) (list []decisionlog.Record, held store.Hold) {
 	const old, young = 3 * time.Hour, 10 * time.Minute
 	add := func(n int, age time.Duration, host, subject string) {
 		for range n {
@@ -29,10 +29,12 @@ func agedRecords(now time.Time) (list []decisionlog.Record, held store.Hold) {
 			})
 		}
 	}
-	add(100, old, "old.example", "")
-	add(3, old, "held.example", "")
-	add(3, old, "old.example", "a-person-of-22-letters")
-	add(105, old, "old.example", "")
+	for range times {
+		add(100, old, "old.example", "")
+		add(3, old, "held.example", "")
+		add(3, old, "old.example", "a-person-of-22-letters")
+		add(105, old, "old.example", "")
+	}
 	add(3, young, "young.example", "")
 	return list, store.Hold{ID: "h", Filter: store.RecordQuery{Host: "held.example"}, Reason: "case-7", Actor: "uid 0", At: now}
 }
@@ -55,9 +57,9 @@ func ages() map[decisionlog.Class]time.Duration {
 
 // putAged puts agedRecords and their hold into a store that has no record yet,
 // and returns which are due.
-func putAged(t *testing.T, st store.Store) []uint64 {
+func putAged(t *testing.T, st store.Store, times int) []uint64 {
 	t.Helper()
-	list, hold := agedRecords(time.Now().Round(0))
+	list, hold := agedRecords(time.Now().Round(0), times)
 	u := st.Begin()
 	for _, r := range list {
 		u.Append(r)
@@ -73,7 +75,7 @@ func putAged(t *testing.T, st store.Store) []uint64 {
 
 // aging has the app's retainer something to erase.
 func aging(x *faultyApp, _ int) {
-	x.retainer.ages, x.due = ages(), putAged(x.t, x.file)
+	x.retainer.ages, x.due = ages(), putAged(x.t, x.file, 1)
 }
 
 // ageRound takes one round of the retainer.

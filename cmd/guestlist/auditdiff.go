@@ -139,6 +139,9 @@ func (t told) side(at time.Time) (*diffSide, error) {
 	for _, p := range r.Phases {
 		for _, denial := range p.Denials {
 			s.put("denial."+denial.Policy+"."+denial.Code, denial.Message)
+			if denial.Code == "" || denial.Message == "" || r.Altered("phases") { // computed, and gone or not as it was
+				s.blind = append(s.blind, "denial."+denial.Policy+".")
+			}
 		}
 	}
 	s.putAll("settings", flatten(r.Settings))
@@ -148,6 +151,11 @@ func (t told) side(at time.Time) (*diffSide, error) {
 	}
 	if s.BodyErased = r.BodyErased; s.BodyErased {
 		s.blind = append(s.blind, "facts.")
+	}
+	for _, computed := range r.Computed {
+		if gone := s.BodyErased || r.Altered(computed[1:]); gone && (computed == "/settings" || computed == "/effective") {
+			s.blind = append(s.blind, computed[1:]+".")
+		}
 	}
 	masked := maskedFacts(r.Record)
 	s.Masked, s.blind = len(masked) > 0, append(s.blind, masked...)

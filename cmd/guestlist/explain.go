@@ -165,9 +165,10 @@ func (p *page) record(r logged) {
 	if len(r.Phases) == 0 {
 		p.field(1, "policy", strings.Join(r.Policy, ", "))
 	}
-	for _, ph := range r.Phases {
+	for _, ph := range withGone(r) {
 		p.phase(ph)
 	}
+	p.goneTerms(r)
 	p.terms(r)
 	p.field(1, "document", r.DocumentSHA256)
 	if r.ExpiresAt != nil {
@@ -187,7 +188,11 @@ func (p *page) record(r logged) {
 // standing writes that the body is gone, and how many the record stands for.
 func (p *page) standing(r logged) {
 	if r.BodyErased {
-		p.field(1, "erased", "detail, source, input and result, by age (decision_log.retain)")
+		what := "detail, source, input and result"
+		if len(r.Computed) > 0 {
+			what += ", and what policies computed"
+		}
+		p.field(1, "erased", what+", by age (decision_log.retain)")
 	}
 	switch {
 	case r.LastRequestID != "":

@@ -60,7 +60,7 @@ func (b *Broker) Activate(ctx context.Context, p Policy, source, actor string, u
 		u.Activate(next, p.Bundle())
 		u.Append(decisionlog.Record{
 			DecisionID: NewID(), Timestamp: next.At, Event: next.event(before, known), Outcome: decisionlog.OutcomeDone, Path: Contract,
-			Revision: p.Revision(), FactsSHA256: facts, Engine: p.Engine(), Epoch: epoch + 1, Detail: source, Actor: actor,
+			Revision: p.Revision(), FactsSHA256: facts, Engine: p.Engine(), Epoch: epoch + 1, Detail: source, Actor: actor, RequestID: RequestOf(ctx),
 		})
 		if err := commit(ctx); err != nil && !tookEffect(ctx, u, next, epoch+1) {
 			return fmt.Errorf("activate revision %s: %w", p.Revision(), err)

@@ -75,6 +75,7 @@ func (c *call) copyHeld(lim fetch.Limits, profile cimd.Profile) (fetch.Held, []b
 	if _, err := c.b.reread.document(c.row.Published, c.id, profile); err != nil {
 		return fetch.Held{}, nil
 	}
+	held.FreshFor = c.row.FreshUntil.Sub(c.row.FetchedAt)
 	return held, c.row.Published
 }
 

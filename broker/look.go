@@ -20,7 +20,7 @@ type asker struct {
 
 // asking is a call about one client that no request of a stranger makes.
 func (b *Broker) asking(ctx context.Context, u Unit, actor, clientID string) *call {
-	c := b.newCall(ctx, u, Request{ClientID: clientID, Facts: RequestInput{ResponseType: "code", GrantType: "authorization_code", PKCE: true}})
+	c := b.newCall(ctx, u, Request{ClientID: clientID, RequestID: RequestOf(ctx), Facts: RequestInput{ResponseType: "code", GrantType: "authorization_code", PKCE: true}})
 	c.asker = asker{apart: true, actor: actor}
 	return c
 }

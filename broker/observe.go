@@ -76,7 +76,7 @@ type Fetched struct {
 	Host        string        // of the client identifier
 
 	ClientID  string
-	RequestID string // of who asked first; empty: this server or an operator did
+	RequestID string // of who asked first; empty: this server did
 	Err       error  // why it brought no valid document, for the operator; nil when it did
 }
 
@@ -87,7 +87,7 @@ type Ended struct {
 	Why       string // for the operator
 	ClientID  string
 	Policy    []string // that gave the client its settings; nobody may change it
-	RequestID string   // of who met the client; empty: nobody did
+	RequestID string   // of who met the client, or of the operator who ended it; empty: nobody asked
 }
 
 // observe tells the observer of a call that is over, with its record.

@@ -26,7 +26,7 @@ func (b *Broker) Revoke(ctx context.Context, u Unit, actor, why string, rows []C
 
 // meeting is a call about a client that did not ask for anything itself.
 func (b *Broker) meeting(ctx context.Context, u Unit, row Client) (*call, error) {
-	c := b.newCall(ctx, u, Request{ClientID: row.ID})
+	c := b.newCall(ctx, u, Request{ClientID: row.ID, RequestID: RequestOf(ctx)})
 	c.row, c.live, c.registration = row, true, row.Registration
 	var err error
 	if c.policy, c.out.Epoch, err = b.active(ctx, u); err != nil {
@@ -82,7 +82,7 @@ func (b *Broker) act(ctx context.Context, u Unit, event, actor string) (decision
 		return decisionlog.Record{}, &Error{Reason: ReasonStoreUnavailable, Err: err}
 	}
 	return decisionlog.Record{
-		DecisionID: NewID(), Timestamp: b.cfg.Now().UTC(), Event: event, Outcome: decisionlog.OutcomeDone, Actor: actor,
+		DecisionID: NewID(), Timestamp: b.cfg.Now().UTC(), Event: event, Outcome: decisionlog.OutcomeDone, Actor: actor, RequestID: RequestOf(ctx),
 		Path: Contract, Revision: b.Revision(), Epoch: epoch,
 	}, nil
 }

@@ -505,7 +505,7 @@ func (h *fakeHost) Document(_ context.Context, _ cimd.ID, lim fetch.Limits, held
 		Body: slices.Clone(h.body), FetchedAt: h.w.clock().Add(-h.ago), FreshFor: max(min(h.fresh, lim.Ceiling), lim.Floor),
 		ETag: h.valid.ETag, LastModified: h.valid.LastModified,
 	}
-	if h.same || held != (fetch.Held{}) && held == h.valid {
+	if asked := (fetch.Held{ETag: held.ETag, LastModified: held.LastModified}); h.same || asked != (fetch.Held{}) && asked == h.valid {
 		got.Body, got.NotModified = nil, true
 	}
 	return got, nil

@@ -42,7 +42,7 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request, v *visit, p par
 		tok, err = s.rotate(r, v, x)
 	}
 	if err != nil {
-		return err
+		return s.nobody(auth, err)
 	}
 	writeToken(w, tok)
 	return nil

@@ -215,8 +215,9 @@ func explained(t *testing.T, s *servertest.Server, sent []sentRefusal) {
 	why := asker(t, s)
 	verdicts := map[string]int{}
 	asked := min(1000, len(sent)/20)
+	picks := rand.New(rand.NewPCG(1, 0))
 	for range asked {
-		r := sent[rand.IntN(len(sent))]
+		r := sent[picks.IntN(len(sent))]
 		w, err := why.Why(t.Context(), r.id, time.Time{}, false)
 		if err != nil || w.RequestID != r.id || len(w.Records) == 0 {
 			t.Fatalf("why %s = %+v, %v, want what is known", r.id, w, err)

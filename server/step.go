@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"guestlist/broker"
+	"guestlist/broker/cimd"
 	"guestlist/broker/decisionlog"
 	"guestlist/server/grants"
 	"guestlist/store"
@@ -81,6 +82,20 @@ func (s *Server) authenticate(r *http.Request, v *visit, p params) (grants.Clien
 		s.named(v, auth.ClientID)
 	}
 	return auth, err
+}
+
+// nobody tells a caller whose client_id can name no client that there is none,
+// where otherwise it would read that the code or token is not its own (RFC 6749
+// section 5.2).
+func (s *Server) nobody(auth grants.ClientAuth, err error) error {
+	r := broker.ReasonOf(err)
+	if r != broker.ReasonCodeUnknown && r != broker.ReasonRefreshUnknown || s.cfg.Broker.Names(auth.ClientID) {
+		return err
+	}
+	if cimd.LooksLikeURL(auth.ClientID) {
+		return broker.Refuse(broker.ReasonClientIDMalformed, "client_id is no client identifier URL; beside that: %w", err)
+	}
+	return broker.Refuse(broker.ReasonClientIDUnknown, "client_id is no URL and no client of the configuration has it; beside that: %w", err)
 }
 
 // concerns notes whose grant a request is about.

@@ -49,7 +49,7 @@ func (s *Server) redeem(w http.ResponseWriter, r *http.Request, v *visit, p para
 		tok, err = s.exchange(r, v, x)
 	}
 	if err != nil {
-		return err
+		return s.nobody(auth, err)
 	}
 	writeToken(w, tok)
 	return nil

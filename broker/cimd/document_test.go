@@ -274,9 +274,9 @@ func TestParseDocumentKeeps(t *testing.T) {
 			base(func(d *cimd.Document) {
 				d.GrantTypes = []string{"refresh_token", "authorization_code", "x", "urn:ietf:params:oauth:grant-type:device_code"}
 			}), []string{"grant_types[3]", "grant_types[4]", "grant_types[5]"}},
-		{"redirects repeated and unusable", variant{"redirect_uris": `["myapp://cb","http://localhost/cb","http://localhost/cb","com.example.app:/cb"]`}, "",
+		{"redirects repeated and unusable", variant{"redirect_uris": `["myapp://cb","http://localhost/cb","http://localhost/cb","com.example.app:/cb","https://client.example.com/cb?iss=x"]`}, "",
 			base(func(d *cimd.Document) { d.RedirectURIs = []string{"http://localhost/cb", "com.example.app:/cb"} }),
-			[]string{"redirect_uris[0]", "redirect_uris[2]"}},
+			[]string{"redirect_uris[0]", "redirect_uris[2]", "redirect_uris[4]"}},
 		{"Q10 display URLs kept",
 			variant{"client_uri": `"https://client.example.com"`, "logo_uri": `"https://cdn.example.net:8443/l.png?v=1"`, "tos_uri": `"https://client.example.com/tos#s1"`, "policy_uri": `"https://client.example.com/p"`}, "",
 			base(func(d *cimd.Document) {

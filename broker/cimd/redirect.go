@@ -1,6 +1,12 @@
 package cimd
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
+
+// answerParameters are what an authorization response says.
+var answerParameters = []string{"code", "state", "iss", "error", "error_description", "error_uri"}
 
 // Kinds of redirect URI and their relations to the client identifier, as
 // policies read them.
@@ -44,8 +50,9 @@ type target struct {
 // client identifier. It refuses everything that must never be redirected to,
 // whoever registered it: relative references, fragments, user information,
 // wildcards, characters outside RFC 3986, dot segments, a second spelling of
-// scheme, host or port, http to another machine, script-like schemes, and
-// private schemes without a period (RFC 8252 section 8.4). The error is an
+// scheme, host or port, http to another machine, script-like schemes, private
+// schemes without a period (RFC 8252 section 8.4), and queries that hold a
+// parameter of an authorization response already. The error is an
 // *Error with the reason document_redirects_invalid.
 //
 // ClassifyRedirect does not ask whether the client registered the URI:
@@ -92,10 +99,32 @@ func recogniseRedirect(uri string) (target, *fault) {
 	if !found || !isScheme(scheme) {
 		return target{}, &fault{rule: "A1", phrase: "must be an absolute URI"}
 	}
+	var t target
+	var f *fault
 	if lower := strings.ToLower(scheme); lower == "http" || lower == "https" {
-		return recogniseWebRedirect(uri)
+		t, f = recogniseWebRedirect(uri)
+	} else {
+		t, f = recognisePrivate(scheme, rest)
 	}
-	return recognisePrivate(scheme, rest)
+	if f == nil && carriesAnswer(uri) {
+		return target{}, &fault{rule: "M15", phrase: "must not have a parameter of an authorization response in its query", unusable: true}
+	}
+	return t, f
+}
+
+// carriesAnswer reports whether the query of a well-formed URI has a parameter
+// that an authorization response adds (RFC 6749 sections 4.1.2 and 4.1.2.1, RFC
+// 9207): there would be two of it, and readers differ in which one counts.
+func carriesAnswer(uri string) bool {
+	_, query, _ := strings.Cut(uri, "?")
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		name, _ = unescape(name)
+		if slices.Contains(answerParameters, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func recogniseWebRedirect(uri string) (target, *fault) {

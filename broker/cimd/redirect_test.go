@@ -15,6 +15,7 @@ func TestClassifyRedirect(t *testing.T) {
 		want     cimd.Redirect
 	}{
 		{"same origin", id, cimd.Redirect{"https://client.example.com/cb?a=1", "https", "client.example.com", "", "same_origin"}},
+		{"M15 names like those of an answer", id, cimd.Redirect{"https://client.example.com/state?codes=1&iss2=a&xstate=code&Code=1", "https", "client.example.com", "", "same_origin"}},
 		{"same origin without path", id, cimd.Redirect{"https://client.example.com", "https", "client.example.com", "", "same_origin"}},
 		{"default port is the same origin", id, cimd.Redirect{"https://client.example.com:443/cb", "https", "client.example.com", "443", "same_origin"}},
 		{"default port on the other side", "https://client.example.com:443/x", cimd.Redirect{"https://client.example.com/cb", "https", "client.example.com", "", "same_origin"}},
@@ -140,6 +141,11 @@ var unregistrable = []struct{ name, uri, rule string }{
 	{"X8 nothing after the scheme", "com.example.app:", "X8"},
 	{"host and port without scheme", "client.example.com:8080/cb", "X8"},
 	{"urn", "urn:ietf:wg:oauth:2.0:oob", "X8"},
+	{"M15 iss", "https://client.example.com/cb?iss=https%3A%2F%2Fevil.example", "M15"},
+	{"M15 state behind another", "https://client.example.com/cb?a=1&state=x", "M15"},
+	{"M15 code without a value", "http://127.0.0.1/cb?code", "M15"},
+	{"M15 error, escaped", "https://client.example.com/cb?%65rror=x", "M15"},
+	{"M15 error_uri of a private scheme", "com.example.app:/cb?error_uri=x", "M15"},
 	{"bad scheme", "1com.example:/cb", "A1"},
 	{"escape in scheme", "com%2eexample:/cb", "A1"},
 	{"too long", "https://client.example.com/" + strings.Repeat("a", 2048), "U9"},

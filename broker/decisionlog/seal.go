@@ -43,26 +43,39 @@ type body struct {
 }
 
 // Seal gives r its place in the log. It is pure but for the salt.
-func Seal(seq uint64, r Record) (Sealed, error) {
-	r, own := r.part()
-	s := spliced{made: r.made}
-	own.Input, own.Result = s.take("input", own.Input), s.take("result", own.Result)
-	own.Settings, own.Effective = s.take("settings", own.Settings), s.take("effective", own.Effective)
-	b, err := s.marshal(own)
+func Seal(seq uint64, r Record) (Sealed, error) { return new(Sealer).Seal(seq, r) }
+
+// Sealer seals one record after the other, for one goroutine, in memory that it
+// uses again. The zero value is ready.
+type Sealer struct {
+	h     header
+	b     body
+	first spliced // what h becomes
+	rest  spliced // what b becomes
+	salt  [16]byte
+}
+
+// Seal is the function of that name, but what it returns ends with the next
+// call.
+func (s *Sealer) Seal(seq uint64, r Record) (Sealed, error) {
+	r, s.b = r.part()
+	s.first.begin(r.made)
+	s.rest.begin(r.made)
+	s.b.Input, s.b.Result = s.rest.take("input", s.b.Input), s.rest.take("result", s.b.Result)
+	s.b.Settings, s.b.Effective = s.rest.take("settings", s.b.Settings), s.rest.take("effective", s.b.Effective)
+	b, err := s.rest.marshal(&s.b)
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal record %s: %w", r.DecisionID, err)
 	}
-	salt := make([]byte, 16)
-	rand.Read(salt)
-	digest := bodyDigest(salt, b)
-	s = spliced{made: r.made}
-	r.Settings, r.Effective = s.take("settings", r.Settings), s.take("effective", r.Effective)
-	r.Timestamp = r.Timestamp.UTC()
-	h, err := s.marshal(header{Seq: seq, BodyDigest: digest, Record: r})
+	rand.Read(s.salt[:])
+	s.h = header{Seq: seq, BodyDigest: bodyDigest(s.salt[:], b), Record: r}
+	s.h.Settings, s.h.Effective = s.first.take("settings", r.Settings), s.first.take("effective", r.Effective)
+	s.h.Timestamp = r.Timestamp.UTC()
+	h, err := s.first.marshal(&s.h)
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal record %s: %w", r.DecisionID, err)
 	}
-	return Sealed{Seq: seq, Header: h, Body: b, Salt: salt}, nil
+	return Sealed{Seq: seq, Header: h, Body: b, Salt: s.salt[:]}, nil
 }
 
 // bodyDigest is the digest by which a header covers a body.

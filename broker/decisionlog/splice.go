@@ -15,7 +15,15 @@ type spliced struct {
 	made  []json.RawMessage
 	names []string // of the gaps, in the order of the members
 	raw   []json.RawMessage
-	bytes int
+	rest  bytes.Buffer // what was marshalled, with gaps
+	out   []byte       // the same without
+}
+
+// begin is for another value, with raw members that Set wrote. What was
+// marshalled before ends.
+func (s *spliced) begin(made []json.RawMessage) {
+	s.made, s.names, s.raw, s.out = made, s.names[:0], s.raw[:0], s.out[:0]
+	s.rest.Reset()
 }
 
 // take returns what to marshal for the raw member of that name: a gap, when
@@ -26,7 +34,7 @@ func (s *spliced) take(name string, raw json.RawMessage) json.RawMessage {
 	}
 	for _, m := range s.made {
 		if len(m) == len(raw) && &m[0] == &raw[0] {
-			s.names, s.raw, s.bytes = append(s.names, name), append(s.raw, raw), s.bytes+len(raw)
+			s.names, s.raw = append(s.names, name), append(s.raw, raw)
 			return gap
 		}
 	}
@@ -37,11 +45,10 @@ func (s *spliced) take(name string, raw json.RawMessage) json.RawMessage {
 // is the gap: in a string the quotes would be escaped, and the only numbers
 // under names of others' choosing, the metrics, come behind all raw members.
 func (s *spliced) marshal(v any) ([]byte, error) {
-	rest, err := json.Marshal(v)
-	if err != nil || len(s.names) == 0 {
-		return rest, err
+	if err := json.NewEncoder(&s.rest).Encode(v); err != nil {
+		return nil, err
 	}
-	out := make([]byte, 0, len(rest)+s.bytes)
+	rest, out := bytes.TrimSuffix(s.rest.Bytes(), []byte("\n")), s.out
 	for i, name := range s.names {
 		head, tail, ok := bytes.Cut(rest, []byte(`"`+name+`":0`))
 		if !ok {
@@ -50,5 +57,6 @@ func (s *spliced) marshal(v any) ([]byte, error) {
 		out = append(append(out, head...), `"`+name+`":`...)
 		out, rest = append(out, s.raw[i]...), tail
 	}
-	return append(out, rest...), nil
+	s.out = append(out, rest...)
+	return s.out, nil
 }

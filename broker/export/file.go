@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"guestlist/broker/disk"
 )
 
 // FileConfig is what NewFile needs.
@@ -116,7 +118,7 @@ func (f *File) open() error {
 		file.Close()
 		return fmt.Errorf("mend the end of %s: %w", f.cfg.Path, err)
 	}
-	if err := syncDir(filepath.Dir(f.cfg.Path)); err != nil {
+	if err := disk.SyncDir(filepath.Dir(f.cfg.Path)); err != nil {
 		file.Close()
 		return err
 	}
@@ -165,7 +167,7 @@ func (f *File) rotate() error {
 	if err := os.Rename(f.cfg.Path, name(1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(f.cfg.Path))
+	return disk.SyncDir(filepath.Dir(f.cfg.Path))
 }
 
 // mend takes a line without an end out of a file, which a crash or a full disk
@@ -210,17 +212,4 @@ func lastLine(path string, size int64) (at int64, first byte, err error) {
 		}
 	}
 	return 0, first, nil
-}
-
-// syncDir makes names durable, where the system can do that.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil // a directory that cannot be listed can still have the file
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
-		return fmt.Errorf("sync %s: %w", dir, err)
-	}
-	return nil
 }

@@ -96,7 +96,7 @@ type Document struct {
 	// FreshFor counts from FetchedAt; already clamped (see Lifetime). 0 means
 	// the next start of a flow must fetch again. A 304 renews the copy by its
 	// own headers (RFC 9111, section 4.3.4); one that names no lifetime is given
-	// Limits.Default.
+	// Held.FreshFor.
 	FreshFor time.Duration
 	// Address is the one dialled, or that the egress proxy was asked to dial;
 	// the zero value where the proxy resolves names.
@@ -249,6 +249,9 @@ func (g *Guarded) attempt(ctx context.Context, t target, lim Limits) (Document, 
 		return Document{}, err
 	}
 	doc.FetchedAt = started
+	if doc.NotModified {
+		lim.Default = t.held.FreshFor
+	}
 	doc.FreshFor = Lifetime(resp.Header, started, lim)
 	doc.Address = addr
 	return doc, nil

@@ -3,21 +3,31 @@ package fetch
 import (
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Held is the validator of a copy that the caller still has, as Document gave
-// it with that copy. What is not well formed is not sent.
+// it with that copy, and how long that was fresh. What is not well formed is not sent.
 type Held struct {
 	// ETag is sent as If-None-Match.
 	ETag string
 	// LastModified is sent as If-Modified-Since where there is no ETag, which
 	// is the better one (RFC 9110, section 13.1.3).
 	LastModified string
+	// FreshFor is the lifetime that the copy was given. A 304 that names none
+	// renews it for as long: what it does not say stays as it was (RFC 9111,
+	// section 3.2).
+	FreshFor time.Duration
 }
 
-// wellFormed drops what no host has sent.
+// wellFormed drops what no host has sent, and with both validators the rest:
+// nothing can be asked about such a copy.
 func (h Held) wellFormed() Held {
-	return Held{ETag: entityTag([]string{h.ETag}), LastModified: httpDate([]string{h.LastModified})}
+	h.ETag, h.LastModified = entityTag([]string{h.ETag}), httpDate([]string{h.LastModified})
+	if h.ETag == "" && h.LastModified == "" {
+		return Held{}
+	}
+	return h
 }
 
 // ask makes a request conditional.

@@ -55,6 +55,9 @@ func TestHeldIsAsked(t *testing.T) {
 func TestNotModified_F2_B37(t *testing.T) {
 	tag := fetch.Held{ETag: `"v1"`, LastModified: "Sun, 06 Nov 1994 08:49:37 GMT"}
 	date := fetch.Held{LastModified: tag.LastModified}
+	given := func(fresh time.Duration) fetch.Held {
+		return fetch.Held{ETag: tag.ETag, LastModified: tag.LastModified, FreshFor: fresh}
+	}
 	tests := []struct {
 		name   string
 		held   fetch.Held
@@ -64,17 +67,20 @@ func TestNotModified_F2_B37(t *testing.T) {
 		reason string
 		later  bool // transient
 	}{
-		{"silent host", tag, nil, time.Hour, tag, "", false},
-		{"silent host, by date", date, nil, time.Hour, date, "", false},
+		{"X21 silent host", given(20 * time.Minute), nil, 20 * time.Minute, tag, "", false},
+		{"X21 silent host, by date", fetch.Held{LastModified: date.LastModified, FreshFor: 20 * time.Minute}, nil, 20 * time.Minute, date, "", false},
+		{"X21 silent host, of a copy that was stale at once", tag, nil, time.Minute, tag, "", false},
+		{"silent host, past the ceiling", given(48 * time.Hour), nil, 24 * time.Hour, tag, "", false},
+		{"max-age of the 304 wins", given(20 * time.Minute), []string{"Cache-Control", "max-age=600"}, 10 * time.Minute, tag, "", false},
 		{"max-age of the 304", tag, []string{"Cache-Control", "max-age=600"}, 10 * time.Minute, tag, "", false},
 		{"no-store of the 304 meets the floor", tag, []string{"Cache-Control", "no-store"}, time.Minute, tag, "", false},
 		{"Expires of the 304", tag, []string{"Date", tag.LastModified, "Expires", "Sun, 06 Nov 1994 08:59:37 GMT"}, 10 * time.Minute, tag, "", false},
-		{"the same tag, weak", tag, []string{"Etag", `W/"v1"`}, time.Hour, fetch.Held{ETag: `W/"v1"`, LastModified: tag.LastModified}, "", false},
-		{"another date", date, []string{"Last-Modified", "Mon, 07 Nov 1994 08:49:37 GMT"}, time.Hour, fetch.Held{LastModified: "Mon, 07 Nov 1994 08:49:37 GMT"}, "", false},
-		{"tag where a date was asked", date, []string{"Etag", `"v1"`}, time.Hour, tag, "", false},
+		{"the same tag, weak", given(time.Hour), []string{"Etag", `W/"v1"`}, time.Hour, fetch.Held{ETag: `W/"v1"`, LastModified: tag.LastModified}, "", false},
+		{"another date", date, []string{"Last-Modified", "Mon, 07 Nov 1994 08:49:37 GMT"}, time.Minute, fetch.Held{LastModified: "Mon, 07 Nov 1994 08:49:37 GMT"}, "", false},
+		{"tag where a date was asked", date, []string{"Etag", `"v1"`}, time.Minute, tag, "", false},
 		{"another tag", tag, []string{"Etag", `"v2"`}, 0, fetch.Held{}, "fetch_status", true},
 		{"nothing held", fetch.Held{}, nil, 0, fetch.Held{}, "fetch_status", false},
-		{"nothing well formed held", fetch.Held{ETag: "v1"}, nil, 0, fetch.Held{}, "fetch_status", false},
+		{"nothing well formed held", fetch.Held{ETag: "v1", FreshFor: time.Hour}, nil, 0, fetch.Held{}, "fetch_status", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

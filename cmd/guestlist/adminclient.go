@@ -18,8 +18,8 @@ type serverFlags struct {
 
 // register adds the flags to c and to every command below it.
 func (f *serverFlags) register(c *cobra.Command) {
-	c.PersistentFlags().StringVar(&f.config, "config", "", "configuration file of the server (or GUESTLIST_CONFIG)")
-	c.PersistentFlags().StringVar(&f.socket, "socket", "", "admin socket of the server, instead of its configuration file")
+	chooseFlag(c.PersistentFlags(), &f.config, "config", "configuration file of the server (or GUESTLIST_CONFIG)")
+	chooseFlag(c.PersistentFlags(), &f.socket, "socket", "admin socket of the server, instead of its configuration file")
 }
 
 // one refuses two places to look for the server.
@@ -43,14 +43,14 @@ func (f *serverFlags) client() (*admin.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the server: %w, or name its admin socket with --socket", err)
 	}
-	c, err := loadConfig(path)
+	socket, err := loadAdminSocket(path)
 	if err != nil {
 		return nil, err
 	}
-	if c.Admin.Socket == "" {
+	if socket == "" {
 		return nil, fmt.Errorf("%s sets no admin.socket: set one and start the server again", path)
 	}
-	return admin.NewClient(c.Admin.Socket), nil
+	return admin.NewClient(socket), nil
 }
 
 // askCommand is a command that only has commands below it; all of them ask

@@ -53,7 +53,7 @@ func withFacts(set *policies.Set, file string) (*policies.Set, error) {
 // equip gives a set that is to be activated its facts. Where the file is at
 // fault the values in force go on, if there are any and they fit; where the set
 // is, because the active one takes the same values, it is refused.
-func (a *app) equip(set *policies.Set) (*policies.Set, map[string]any, error) {
+func (a *app) equip(ctx context.Context, set *policies.Set) (*policies.Set, map[string]any, error) {
 	active := a.active.Load()
 	file, problem := readFacts(a.plan.facts)
 	if problem == nil {
@@ -72,7 +72,7 @@ func (a *app) equip(set *policies.Set) (*policies.Set, map[string]any, error) {
 	if active == nil {
 		return nil, nil, problem
 	}
-	a.factsRejected(problem)
+	a.factsRejected(ctx, problem)
 	with, err := set.WithFacts(a.facts.Load().values)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the facts in force do not fit its %s: %w", policies.FactsFile, err)
@@ -112,7 +112,7 @@ func (a *app) renewLocked(ctx context.Context) {
 		err = a.activate(ctx, next, file.Values, "")
 	}
 	if err != nil {
-		a.factsRejected(err)
+		a.factsRejected(ctx, err)
 		return
 	}
 	now := *active
@@ -144,7 +144,7 @@ func (a *app) activate(ctx context.Context, set *policies.Set, values map[string
 	if before != nil && before.sha256 == sum {
 		in.since = before.since
 	} else if before != nil {
-		a.log.Info().Str("event", "facts.changed").Str("facts_sha256", sum).Msg(source)
+		asked(ctx, a.log.Info().Str("event", "facts.changed")).Str("facts_sha256", sum).Msg(source)
 	}
 	a.facts.Store(in)
 	return nil
@@ -184,15 +184,15 @@ func written(v any) string {
 
 // factsRejected notes that the facts file was refused; the values in force go
 // on. The same trouble once more is neither logged nor recorded.
-func (a *app) factsRejected(err error) {
+func (a *app) factsRejected(ctx context.Context, err error) {
 	text := err.Error()
 	if was := a.factsProblem.Swap(&text); was != nil && *was == text {
 		return
 	}
-	a.log.Error().Str("event", "facts.rejected").Str("source", a.factsSource()).Msg("the facts in force go on: " + text)
+	asked(ctx, a.log.Error().Str("event", "facts.rejected")).Str("source", a.factsSource()).Msg("the facts in force go on: " + text)
 	a.batch.Add(decisionlog.Record{
 		DecisionID: broker.NewID(), Timestamp: time.Now(), Event: decisionlog.EventFactsRejected, Outcome: decisionlog.OutcomeRefused,
-		Reason: string(broker.ReasonPolicyError), Path: broker.Contract, Revision: a.broker.Revision(), FactsSHA256: a.facts.Load().sha256, Detail: text,
+		Reason: string(broker.ReasonPolicyError), Path: broker.Contract, Revision: a.broker.Revision(), FactsSHA256: a.facts.Load().sha256, RequestID: broker.RequestOf(ctx), Detail: text,
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"guestlist/broker"
 	"guestlist/broker/decisionlog"
 	"guestlist/policies"
@@ -42,7 +44,7 @@ func (a *app) reload(ctx context.Context, by string) error {
 	before := a.broker.Revision()
 	var values map[string]any
 	if err == nil {
-		set, values, err = a.equip(set)
+		set, values, err = a.equip(ctx, set)
 	} else {
 		a.renewLocked(ctx) // a freeze does not wait until the policies are mended
 	}
@@ -50,10 +52,10 @@ func (a *app) reload(ctx context.Context, by string) error {
 		err = a.activate(ctx, set, values, actorOf(by))
 	}
 	if err != nil {
-		a.rejected(err, notes, by)
+		a.rejected(ctx, err, notes, by)
 		return fmt.Errorf("policies %s: %w", a.plan.source, err)
 	}
-	a.activated(&inForce{set, notes, time.Now(), by}, before)
+	a.activated(ctx, &inForce{set, notes, time.Now(), by}, before)
 	return nil
 }
 
@@ -73,13 +75,13 @@ func actorOf(by string) string {
 
 // activated notes that a revision decides, which may be the one that did
 // before.
-func (a *app) activated(now *inForce, before string) {
+func (a *app) activated(ctx context.Context, now *inForce, before string) {
 	set, source := now.set, a.plan.source
 	troubled := a.refused.Swap(nil) != nil
 	if was := a.active.Load(); was != nil && set.Revision() == before {
 		now.at, now.by = was.at, was.by
 		a.active.Store(now)
-		a.log.Info().Str("event", "policy.unchanged").Str("revision", before).Str("source", source).Bool("mended", troubled).Send()
+		asked(ctx, a.log.Info().Str("event", "policy.unchanged")).Str("revision", before).Str("source", source).Bool("mended", troubled).Send()
 		return
 	}
 	for _, n := range now.notes {
@@ -90,17 +92,17 @@ func (a *app) activated(now *inForce, before string) {
 		a.log.Warn().Str("event", "policy.none").Str("source", source).Msg("there is no policy: nobody is admitted, and clients that are met end")
 	}
 	a.active.Store(now)
-	a.log.Info().Str("event", "policy.activated").Str("revision", set.Revision()).Int("policies", len(set.Policies())).Str("source", source).Str("by", now.by).Send()
+	asked(ctx, a.log.Info().Str("event", "policy.activated")).Str("revision", set.Revision()).Int("policies", len(set.Policies())).Str("source", source).Str("by", now.by).Send()
 }
 
 // rejected notes that a revision was refused; the one in force goes on. The
 // same trouble once more is neither logged nor recorded.
-func (a *app) rejected(err error, found []policies.Finding, by string) {
+func (a *app) rejected(ctx context.Context, err error, found []policies.Finding, by string) {
 	now := &refusedLoad{err.Error(), found, time.Now(), by}
 	if was := a.refused.Swap(now); was != nil && was.text == now.text {
 		return
 	}
-	e := a.log.Error().Str("event", "policy.rejected").Str("source", a.plan.source)
+	e := asked(ctx, a.log.Error().Str("event", "policy.rejected")).Str("source", a.plan.source)
 	in := a.broker.Revision()
 	if in == "" {
 		e.Msg(now.text)
@@ -109,6 +111,15 @@ func (a *app) rejected(err error, found []policies.Finding, by string) {
 	e.Str("revision", in).Msg("the last good revision stays in force: " + now.text)
 	a.batch.Add(decisionlog.Record{
 		DecisionID: broker.NewID(), Timestamp: now.at, Event: decisionlog.EventPolicyRejected, Outcome: decisionlog.OutcomeRefused,
-		Reason: string(broker.ReasonPolicyError), Path: broker.Contract, Revision: in, Actor: actorOf(by), Detail: now.text,
+		Reason: string(broker.ReasonPolicyError), Path: broker.Contract, Revision: in, Actor: actorOf(by), RequestID: broker.RequestOf(ctx), Detail: now.text,
 	})
+}
+
+// asked names in a line the operator's request that it tells of, if there is
+// one.
+func asked(ctx context.Context, e *zerolog.Event) *zerolog.Event {
+	if id := broker.RequestOf(ctx); id != "" {
+		e.Str("request_id", id)
+	}
+	return e
 }

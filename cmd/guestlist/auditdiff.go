@@ -28,8 +28,8 @@ func auditDiffCommand(server *serverFlags) *cobra.Command {
 			"  guestlist audit diff https://agents.example/oauth/client.json --from 7d",
 		Args: oneArg,
 	}
-	c.Flags().StringVar(&from, "from", "", "the earlier moment: a time, a date or how long ago")
-	c.Flags().StringVar(&to, "to", "", "the later one; none: now")
+	chooseFlag(c.Flags(), &from, "from", "the earlier moment: a time, a date or how long ago")
+	chooseFlag(c.Flags(), &to, "to", "the later one; none: now")
 	format := oneFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		moments, err := between(from, to)

@@ -31,17 +31,18 @@ func auditExportCommand(server *serverFlags) *cobra.Command {
 			"Policy Agent, with what has no place in one below custom.\n\n" +
 			"A last line on standard error says how many records were written, and the first and the\n" +
 			"last sequence number. An export that was cut short goes on with --after and the last of\n" +
-			"them; --file is added to then, and must not exist else.",
+			"them; --file is added to then, and must not exist else. A file is not added to in another\n" +
+			"view, behind records it has, or where it ends with half a line.",
 		Example: "  guestlist audit export --from 2026-11-01 --to 2026-12-01 --file november.ndjson\n" +
 			"  guestlist audit export --view opa --after 15000",
 		Args: noArgs,
 	}
 	fl := c.Flags()
-	fl.StringVar(&from, "from", "", "not older: a time, a date or how long ago (2026-11-20T10:00:00Z, 2026-11-20, 24h)")
-	fl.StringVar(&to, "to", "", "older: a time, a date or how long ago")
+	chooseFlag(fl, &from, "from", "not older: a time, a date or how long ago (2026-11-20T10:00:00Z, 2026-11-20, 24h)")
+	chooseFlag(fl, &to, "to", "older: a time, a date or how long ago")
 	fl.Uint64Var(&f.After, "after", 0, "only records behind this sequence number")
 	fl.StringVar(&f.View, "view", decisionlog.ViewNative, "how a record is written: "+strings.Join(decisionlog.Views(), " or "))
-	fl.StringVar(&file, "file", "", "write to this file, made with mode 0600; default: standard output")
+	chooseFlag(fl, &file, "file", "write to this file, made with mode 0600; default: standard output")
 	format := fl.StringP("output", "o", "ndjson", "output format: ndjson")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if *format != "ndjson" {
@@ -68,9 +69,12 @@ func auditExportCommand(server *serverFlags) *cobra.Command {
 // exportFile exports to a file. One that is there already is only added to by
 // an export that goes on.
 func exportFile(ctx context.Context, api *admin.Client, f admin.RecordFilter, path string, errs io.Writer) (err error) {
-	mode := os.O_CREATE | os.O_WRONLY | os.O_EXCL
+	mode, before := os.O_CREATE|os.O_WRONLY|os.O_EXCL, ""
 	if f.After > 0 {
 		mode = os.O_CREATE | os.O_WRONLY | os.O_APPEND
+		if before, err = goesOn(path, f); err != nil {
+			return err
+		}
 	}
 	out, err := os.OpenFile(path, mode, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -79,7 +83,9 @@ func exportFile(ctx context.Context, api *admin.Client, f admin.RecordFilter, pa
 	if err != nil {
 		return fmt.Errorf("--file: %w", err)
 	}
-	err = exportRange(ctx, api, f, out, errs)
+	if _, err = io.WriteString(out, before); err == nil {
+		err = exportRange(ctx, api, f, out, errs)
+	}
 	if err == nil {
 		err = out.Sync()
 	}

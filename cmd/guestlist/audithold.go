@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,10 +61,9 @@ func auditHoldAddCommand(server *serverFlags) *cobra.Command {
 			return err
 		}
 		warnIfNothingFits(c, api, f, h.ID)
-		if *format == "json" {
-			return printJSON(c.OutOrStdout(), h)
-		}
-		return say(c, "hold %s keeps the bodies of records with %s", h.ID, h.Filter)
+		return printOne(c.OutOrStdout(), *format, h, func(io.Writer) error {
+			return say(c, "hold %s keeps the bodies of records with %s", h.ID, h.Filter)
+		})
 	}
 	return c
 }

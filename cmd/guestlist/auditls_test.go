@@ -146,6 +146,52 @@ func TestAuditExport(t *testing.T) {
 	}
 }
 
+// TestAuditExportGoesOn: a file is only added to where the result is one export:
+// in one view, each record once, each on a line of its own.
+func TestAuditExportGoesOn(t *testing.T) {
+	t.Setenv("GUESTLIST_CONFIG", "")
+	socket := adminSocket(t)
+	whole, _, _ := ask("audit", "export", "--socket", socket)
+	opa, _, _ := ask("audit", "export", "--view", "opa", "--socket", socket)
+	if strings.Count(whole, "\n") != 6 || strings.Count(opa, "\n") != 6 {
+		t.Fatalf("audit export = %q and %q, want six records", whole, opa)
+	}
+	first := func(n int, export string) string { return strings.Join(strings.SplitAfter(export, "\n")[:n], "") }
+	long := `{"seq":2,"event":"` + strings.Repeat("x", 200<<10) + "\"}\n"
+	half := first(2, whole) + `{"seq":3,"deci`
+	for _, test := range []struct {
+		name, has, args string
+		want            string // what the file has then; empty: refused
+		errs            string
+	}{
+		{"good", first(2, whole), "--after 2", whole, "4 records, seq 3 to 6"},
+		{"good, opa", first(2, opa), "--after 2 --view opa", opa, "4 records, seq 3 to 6"},
+		{"empty", "", "--after 5", strings.SplitAfter(whole, "\n")[5], "1 record"},
+		{"a whole record without its end", strings.TrimSuffix(first(2, whole), "\n"), "--after 2", whole, "4 records"},
+		{"a long last line", long, "--after 5", long + strings.SplitAfter(whole, "\n")[5], "1 record"},
+		{"a record that was damaged", `{"seq":5,"error":"x"}` + "\n", "--after 5", `{"seq":5,"error":"x"}` + "\n" + strings.SplitAfter(whole, "\n")[5], "1 record"},
+		{"another view", first(2, whole), "--after 2 --view opa", "", "is in the view native. Remedy: go on with --view native, or name another file"},
+		{"another view, the other way", first(2, opa), "--after 2", "", "is in the view opa. Remedy: go on with --view opa"},
+		{"half a line", half, "--after 2", "", fmt.Sprintf("ends with half a line. Remedy: truncate -s %d ", len(first(2, whole)))},
+		{"half a line alone", `{"seq"`, "--after 2", "", "Remedy: truncate -s 0 "},
+		{"records again", first(4, whole), "--after 2", "", "has the records up to 4 already. Remedy: go on with --after 4"},
+		{"something else", "a note\n", "--after 2", "", "is no record. Remedy: name another file"},
+	} {
+		file := filepath.Join(t.TempDir(), "log.ndjson")
+		if err := os.WriteFile(file, []byte(test.has), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want, wantCode := test.want, 0
+		if want == "" {
+			want, wantCode = test.has, exitError
+		}
+		_, errs, code := ask(append(strings.Fields("audit export "+test.args), "--socket", socket, "--file", file)...)
+		if got, err := os.ReadFile(file); err != nil || string(got) != want || code != wantCode || !strings.Contains(errs, test.errs) {
+			t.Errorf("%s: audit export %s = exit %d, %q, want %d and %q; the file has %d bytes, want %d", test.name, test.args, code, errs, wantCode, test.errs, len(got), len(want))
+		}
+	}
+}
+
 // TestAuditExportPages: a log of several pages comes out once, in order.
 func TestAuditExportPages(t *testing.T) {
 	t.Setenv("GUESTLIST_CONFIG", "")

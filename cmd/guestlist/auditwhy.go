@@ -36,8 +36,8 @@ func auditWhyCommand(server *serverFlags) *cobra.Command {
 		Args: oneArg,
 	}
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show policy input and result too; they may hold personal data")
-	c.Flags().StringVar(&at, "at", "", "of a client: the last decision at or before a time, a date or how long ago")
-	c.Flags().StringVar(&save, "save", "", "write document, policy files, input and result into this new directory")
+	chooseFlag(c.Flags(), &at, "at", "of a client: the last decision at or before a time, a date or how long ago")
+	chooseFlag(c.Flags(), &save, "save", "write document, policy files, input and result into this new directory")
 	format := oneFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		then, err := past("--at", at)

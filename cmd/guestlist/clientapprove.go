@@ -24,7 +24,7 @@ func clientApproveCommand(server *serverFlags) *cobra.Command {
 			"  guestlist client approve https://agents.example/oauth/client.json --digest SHA256",
 		Args: oneArg,
 	}
-	c.Flags().StringVar(&digest, "digest", "", "approve only what waits under this digest, as client show tells it")
+	chooseFlag(c.Flags(), &digest, "digest", "approve only what waits under this digest, as client show tells it")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := server.client()
 		if err != nil {

@@ -17,10 +17,10 @@ type blockFlags struct{ url, host, domain, document string }
 // register adds the flags to c.
 func (f *blockFlags) register(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringVar(&f.url, "url", "", "one client identifier")
-	fl.StringVar(&f.host, "host", "", "every client identifier of a host, whatever its port")
-	fl.StringVar(&f.domain, "domain", "", "every client identifier of a registrable domain")
-	fl.StringVar(&f.document, "document", "", "a document by its SHA-256, wherever it is published")
+	chooseFlag(fl, &f.url, "url", "one client identifier")
+	chooseFlag(fl, &f.host, "host", "every client identifier of a host, whatever its port")
+	chooseFlag(fl, &f.domain, "domain", "every client identifier of a registrable domain")
+	chooseFlag(fl, &f.document, "document", "a document by its SHA-256, wherever it is published")
 }
 
 // block returns the one that is named, and the clients it covers.

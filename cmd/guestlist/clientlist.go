@@ -26,14 +26,14 @@ func clientListCommand(server *serverFlags) *cobra.Command {
 		Args: noArgs,
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.Host, "host", "", "only clients whose identifier has this host")
-	fl.StringVar(&f.Domain, "domain", "", "only clients of this registrable domain")
-	fl.StringVar(&f.URLPrefix, "url-prefix", "", "only clients whose identifier begins so")
-	fl.StringVar(&f.Document, "document", "", "only clients with the document of this SHA-256")
-	fl.StringVar(&f.Policy, "policy", "", "only clients that this policy let in")
-	fl.StringVar(&f.Label, "label", "", "only clients with this label, one of the tags of their policy")
-	fl.StringVar((*string)(&f.Registration), "registration", "", "only clients known by: cimd, pinned or registered")
-	fl.StringVar((*string)(&f.State), "state", "", "only clients in this state: live, expired, pending, withdrawn, blocked or pinned")
+	chooseFlag(fl, &f.Host, "host", "only clients whose identifier has this host")
+	chooseFlag(fl, &f.Domain, "domain", "only clients of this registrable domain")
+	chooseFlag(fl, &f.URLPrefix, "url-prefix", "only clients whose identifier begins so")
+	chooseFlag(fl, &f.Document, "document", "only clients with the document of this SHA-256")
+	chooseFlag(fl, &f.Policy, "policy", "only clients that this policy let in")
+	chooseFlag(fl, &f.Label, "label", "only clients with this label, one of the tags of their policy")
+	chooseFlag(fl, (*string)(&f.Registration), "registration", "only clients known by: cimd, pinned or registered")
+	chooseFlag(fl, (*string)(&f.State), "state", "only clients in this state: live, expired, pending, withdrawn, blocked or pinned")
 	format := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		api, err := server.client()

@@ -33,7 +33,7 @@ func clientPinCommand(server *serverFlags) *cobra.Command {
 			"  guestlist client refresh https://agents.example/oauth/client.json   # compare with its host",
 		Args: oneArg,
 	}
-	c.Flags().StringVar(&file, "document", "", "file with the document; - is standard input")
+	chooseFlag(c.Flags(), &file, "document", "file with the document; - is standard input")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := server.client()
 		if err != nil {

@@ -27,11 +27,11 @@ func clientRevokeCommand(server *serverFlags) *cobra.Command {
 		DisableFlagsInUseLine: true,
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.URL, "url", "", "one client identifier")
-	fl.StringVar(&f.Host, "host", "", "clients whose identifier has this host")
-	fl.StringVar(&f.Domain, "domain", "", "clients of this registrable domain")
-	fl.StringVar(&f.Policy, "policy", "", "clients that this policy let in")
-	fl.StringVar(&f.Label, "label", "", "clients with this label, one of the tags of their policy")
+	chooseFlag(fl, &f.URL, "url", "one client identifier")
+	chooseFlag(fl, &f.Host, "host", "clients whose identifier has this host")
+	chooseFlag(fl, &f.Domain, "domain", "clients of this registrable domain")
+	chooseFlag(fl, &f.Policy, "policy", "clients that this policy let in")
+	chooseFlag(fl, &f.Label, "label", "clients with this label, one of the tags of their policy")
 	fl.StringVar(&reason, "reason", "", "why, for the records; may be left out")
 	fl.BoolVar(&yes, "yes", false, "do not ask")
 	c.RunE = func(c *cobra.Command, _ []string) error {

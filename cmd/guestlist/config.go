@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -122,6 +121,26 @@ func loadConfig(path string) (config, error) {
 	return readConfig(path, data, os.Environ())
 }
 
+// loadAdminSocket reads admin.socket of the configuration file at path and
+// nothing else of it: what asks a running server must work while a directory
+// is gone, a secret cannot be read or the file is being edited. It is empty
+// where nothing sets it.
+func loadAdminSocket(path string) (string, error) {
+	data, err := readConfigFile(path)
+	if err != nil {
+		return "", err
+	}
+	r := newConfigReader(path)
+	c, err := r.read(data, os.Environ())
+	if err != nil {
+		return "", err
+	}
+	if c.Admin.Socket == "" || r.isBad("admin.socket") {
+		return "", r.err()
+	}
+	return c.Admin.Socket, nil
+}
+
 func readConfigFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -139,16 +158,11 @@ func readConfigFile(path string) ([]byte, error) {
 }
 
 func readConfig(name string, data []byte, environ []string) (config, error) {
-	if len(data) > maxConfigBytes {
-		return config{}, fmt.Errorf("%s: more than %d bytes are no configuration. Remedy: name the right file", name, maxConfigBytes)
-	}
 	r := newConfigReader(name)
-	c := defaultConfig()
-	members := c.members()
-	if err := r.document(bytes.TrimPrefix(data, []byte("\ufeff")), members); err != nil {
+	c, err := r.read(data, environ)
+	if err != nil {
 		return config{}, err
 	}
-	r.environment(environ, members)
 	r.check(&c)
 	if err := r.err(); err != nil {
 		return config{}, err

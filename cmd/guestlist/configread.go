@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -107,6 +108,22 @@ func (r *configReader) err() error {
 		all = append(all, errors.New(p.text))
 	}
 	return errors.Join(all...)
+}
+
+// read takes what the file and the variables say, and checks nothing that needs
+// more than one member or a look at the disk. Its error is one that leaves
+// nothing to go on with.
+func (r *configReader) read(data []byte, environ []string) (config, error) {
+	if len(data) > maxConfigBytes {
+		return config{}, fmt.Errorf("%s: more than %d bytes are no configuration. Remedy: name the right file", r.name, maxConfigBytes)
+	}
+	c := defaultConfig()
+	members := c.members()
+	if err := r.document(bytes.TrimPrefix(data, []byte("\ufeff")), members); err != nil {
+		return config{}, err
+	}
+	r.environment(environ, members)
+	return c, nil
 }
 
 // document reads the file. Its error is one that leaves nothing to go on with.

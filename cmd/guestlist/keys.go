@@ -150,18 +150,22 @@ func askOrOpen(server *serverFlags, ask func(*admin.Client) error) (why string, 
 	if err != nil {
 		return "", nil, err
 	}
-	cfg, err := loadConfig(path)
+	socket, err := loadAdminSocket(path)
 	if err != nil {
 		return "", nil, err
 	}
 	why = path + " sets no admin.socket"
-	if cfg.Admin.Socket != "" {
-		err := ask(admin.NewClient(cfg.Admin.Socket))
+	if socket != "" {
+		err := ask(admin.NewClient(socket))
 		var none *admin.NoServer
 		if !errors.As(err, &none) {
 			return "", nil, err
 		}
 		why = "no server answers on " + none.Socket
+	}
+	cfg, err := loadConfig(path)
+	if err != nil {
+		return "", nil, err
 	}
 	k, err = openKeys(cfg.Keys.Dir)
 	return why + ", in " + cfg.Keys.Dir + " itself", k, err

@@ -38,10 +38,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	shown := &outputOf{w: stdout}
+	root.SetOut(shown)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	var f *findings
+	if shown.err != nil && (err == nil || errors.As(err, &f)) {
+		err = fmt.Errorf("write the output: %w", shown.err)
+	}
 	switch {
 	case err == nil:
 		return 0
@@ -54,6 +58,23 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, visibleText("guestlist: "+err.Error()))
 		return exitError
 	}
+}
+
+// outputOf is where a command writes. Help texts are written without a look at
+// the error, and whoever keeps what a command says wants to know that it is cut
+// short.
+type outputOf struct {
+	w   io.Writer
+	err error // the first that a write met
+}
+
+// Write implements io.Writer.
+func (o *outputOf) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // newRoot builds the command tree.

@@ -96,8 +96,8 @@ func policyListCommand() *cobra.Command {
 	fl := c.Flags()
 	fl.BoolVar(&f.neverHit, "never-hit", false, "only policies that never named a client that came; needs a server")
 	fl.BoolVar(&f.reviewDue, "review-due", false, "only policies whose review date has passed")
-	fl.StringVar(&f.label, "label", "", "only policies with this label, one of their settings.tags")
-	fl.StringVar(&f.mode, "mode", "", "only policies in this mode: enforce, warn, shadow or off")
+	chooseFlag(fl, &f.label, "label", "only policies with this label, one of their settings.tags")
+	chooseFlag(fl, &f.mode, "mode", "only policies in this mode: enforce, warn, shadow or off")
 	fl.StringVar(&f.patterns, "patterns", "count", "how to show the clients that a policy names: count or all")
 	format := outputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -51,17 +51,17 @@ func policyWhoCanCommand() *cobra.Command {
 	fl.StringSliceVar(&f.ask.Grants, "grant", nil, "grant type, for instance refresh_token")
 	fl.BoolVar(&f.ask.Loopback, "loopback", false, "a redirect to loopback")
 	fl.BoolVar(&f.ask.PrivateScheme, "private-scheme", false, "a redirect to a private-use scheme")
-	fl.StringVar(&f.ask.Relation, "redirect", "", "a redirect to another origin: same_site or cross_site")
-	fl.StringVar(&f.ask.Consent, "consent", "", "skip: the person is not asked; once: not always")
+	chooseFlag(fl, &f.ask.Relation, "redirect", "a redirect to another origin: same_site or cross_site")
+	chooseFlag(fl, &f.ask.Consent, "consent", "skip: the person is not asked; once: not always")
 	fl.BoolVar(&f.ask.Refresh, "refresh", false, "refresh tokens are issued")
 	fl.BoolVar(&f.ask.Network, "network", false, "a private network is opened for the document")
 	fl.BoolVar(&f.ask.Anyone, "open", false, "by admission.anyone, which takes every valid client identifier")
 	fl.BoolVar(&f.ask.NoKey, "no-key", false, "the client may authenticate without a key")
-	fl.StringVar(&f.ask.Client, "client", "", "only this client identifier")
+	chooseFlag(fl, &f.ask.Client, "client", "only this client identifier")
 	fl.StringSliceVar(&f.allow, "allow", nil, "policy that may: it does not count for the exit code")
 	fl.BoolVar(&f.refuse, "never", false, "list too what settings would grant and a denial always refuses")
 	fl.IntVar(&f.ask.Limit, "limit", 200, "patterns and rows to list; the rest is counted")
-	fl.StringVar(&f.at, "at", "", "rows and waivers that are over by then do not count, RFC 3339 (default: now)")
+	chooseFlag(fl, &f.at, "at", "rows and waivers that are over by then do not count, RFC 3339 (default: now)")
 	fl.DurationVar(&f.ask.Deadline, "deadline", 10*time.Second, "when to stop looking closer")
 	fl.StringVar(&f.config, "config", "", "configuration file: its maxima, resources and policies")
 	c.RunE = func(c *cobra.Command, args []string) error { return f.run(c, args, *format) }
@@ -99,6 +99,11 @@ func (f whoCanFlags) run(c *cobra.Command, args []string, format string) error {
 func (f *whoCanFlags) load(c *cobra.Command, args []string) (*policies.Set, error) {
 	if f.ask.Limit < 1 || f.ask.Deadline <= 0 {
 		return nil, errors.New("--limit and --deadline are more than nothing. Remedy: leave them out")
+	}
+	for _, name := range []string{"scope", "resource", "grant"} {
+		if fl := c.Flags().Lookup(name); fl.Changed && fl.Value.String() == "[]" {
+			return nil, emptyChoice(name)
+		}
 	}
 	f.ask.At = time.Now().UTC()
 	if f.at != "" {

@@ -32,10 +32,10 @@ func reportClientsCommand(server *serverFlags) *cobra.Command {
 		Args: noArgs,
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.Host, "host", "", "only clients whose identifier has this host")
-	fl.StringVar(&f.Domain, "domain", "", "only clients of this registrable domain")
-	fl.StringVar(&f.Policy, "policy", "", "only clients that this policy let in")
-	fl.StringVar(&f.Label, "label", "", "only clients with this label, one of the tags of their policy")
+	chooseFlag(fl, &f.Host, "host", "only clients whose identifier has this host")
+	chooseFlag(fl, &f.Domain, "domain", "only clients of this registrable domain")
+	chooseFlag(fl, &f.Policy, "policy", "only clients that this policy let in")
+	chooseFlag(fl, &f.Label, "label", "only clients with this label, one of the tags of their policy")
 	format := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		api, err := server.client()

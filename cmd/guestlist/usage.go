@@ -52,6 +52,9 @@ func badFlag(c *cobra.Command, err error) error {
 	if f, ok := errors.AsType[*formatError](err); ok {
 		return f
 	}
+	if f, ok := errors.AsType[*choiceError](err); ok {
+		return f
+	}
 	return fmt.Errorf("%w. Remedy: see %s --help", err, c.CommandPath())
 }
 

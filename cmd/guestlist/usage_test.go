@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,16 @@ func TestMisuseNamesARemedy(t *testing.T) {
 		{"two servers", "client list --config a.yaml --socket b.sock", "may name two servers. Remedy: leave one of them out", exitError},
 		{"two servers to rotate", "keys rotate --config a.yaml --socket b.sock", "may name two servers. Remedy: leave one of them out", exitError},
 		{"two purposes", "keys rotate signing sealing", "one argument at most is wanted, not 2. Remedy: write guestlist keys rotate", exitError},
+		// G-07, H-02: what chooses nothing would be about everything, and of two choices one would be dropped.
+		{"revoke of no host", "client revoke --label mcp --host=", "--host is empty, so that it chooses nothing. Remedy: give it a value", exitError},
+		{"block of two hosts", "client block --host a.example --host b.example --reason x", `--host is given twice, as "a.example" and "b.example". Remedy: one command for each`, exitError},
+		{"hold of no person", "audit hold add --client https://a.example/a --person= --reason x", "--person is empty", exitError},
+		{"list of no policy", "audit ls --policy=", "--policy is empty", exitError},
+		{"export from no time", "audit export --from=", "--from is empty", exitError},
+		{"report of no host", "report clients --host=", "--host is empty", exitError},
+		{"gate on no scope", "policy who-can " + guests + " --scope=", "--scope is empty", exitError},
+		{"gate on no client", "policy who-can " + guests + " --client=", "--client is empty", exitError},
+		{"server by no socket", "client list --socket=", "--socket is empty", exitError},
 		{"policy directory that is not there", "policy check " + filepath.Join(empty, "none"), "Remedy: name the one that holds the .rego files", exitError},
 		{"flag", "policy check --bogus", "see guestlist policy check --help", exitError},
 		{"help for what is not there", "help bogus", `unknown command "bogus"`, exitError},
@@ -113,5 +124,56 @@ func TestTablesEndWithoutBlanks(t *testing.T) {
 		if strings.HasSuffix(line, " \n") {
 			t.Errorf("init prints %q, which ends with a blank", line)
 		}
+	}
+}
+
+// TestFullDisk holds every output that is cut short to exit code 1: a help
+// text, a list that a library writes, a table, and findings.
+func TestFullDisk(t *testing.T) {
+	t.Setenv(configEnv, "")
+	for _, args := range []string{"", "policy eval --help", "help audit", "policy schema", "policy schema input", "version", "version -o json", "policy eval nonsense --starter deny_all --phase url"} {
+		t.Run(args, func(t *testing.T) {
+			var errs strings.Builder
+			code := run(t.Context(), strings.Fields(args), strings.NewReader(""), fullDisk{}, &errs)
+			if want := "no space left"; code != exitError || !strings.Contains(errs.String(), want) || strings.Count(errs.String(), "\n") != 1 {
+				t.Errorf("%q on a full disk = exit %d, %q, want exit %d and one line with %q", args, code, errs.String(), exitError, want)
+			}
+		})
+	}
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+// Write implements io.Writer.
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestH02_ServerIsFoundByABrokenConfiguration holds the commands that ask a
+// running server to admin.socket alone: a client must be blocked while the
+// policy directory is gone, a secret is another user's, or somebody edits.
+func TestH02_ServerIsFoundByABrokenConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(configEnv, "")
+	socket := filepath.Join(dir, "admin.sock")
+	for _, test := range []struct{ name, config, want string }{
+		{"policy directory and secret gone", "issuer: https://auth.example\npolicies: {path: gone, unsigned: true}\nresources: [{id: 'https://api.example', secret_file: gone}]\nadmin: {socket: admin.sock}\n", "no server answers on " + socket},
+		{"misspelt member", "isuer: https://auth.example\nadmin: {socket: admin.sock}\n", "no server answers on " + socket},
+		{"misspelt section", "admn: {socket: admin.sock}\n", "admn: unknown member (did you mean admin?)"},
+		{"socket that is no path", "admin: {socket: [a]}\n", "admin.socket: "},
+		{"no socket", "issuer: https://auth.example\n", "sets no admin.socket"},
+		{"not YAML", "admin: {socket: admin.sock\n", "not YAML"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(dir, "guestlist.yaml")
+			if err := os.WriteFile(path, []byte(test.config), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, args := range [][]string{{"status"}, {"client", "block", "--host", "a.example", "--reason", "x", "--yes"}, {"audit", "ls"}, {"policy", "status"}} {
+				code, stdout, stderr := runProgram(t, "", append(args, "--config", path)...)
+				if code != exitError || stdout != "" || !strings.Contains(stderr, test.want) {
+					t.Errorf("%v with %s = exit %d, %q, %q, want exit %d and %q", args, test.name, code, stdout, stderr, exitError, test.want)
+				}
+			}
+		})
 	}
 }

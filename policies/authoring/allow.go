@@ -10,10 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"guestlist/broker/cimd"
+	"guestlist/broker/disk"
 	"guestlist/policies"
 )
 
@@ -240,10 +240,7 @@ func lock(dir string) (unlock func(), err error) {
 		f.Close()
 		return nil, err
 	}
-	for err = syscall.EINTR; errors.Is(err, syscall.EINTR); {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-	}
-	if err != nil {
+	if err := disk.Flock(f); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}

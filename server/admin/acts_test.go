@@ -54,7 +54,7 @@ func (h *host) Document(_ context.Context, _ cimd.ID, lim fetch.Limits, _ fetch.
 }
 
 // acting serves the API with a broker; the host has no document at first.
-func acting(t *testing.T) (*env, *host) {
+func acting(t *testing.T, edits ...func(*admin.Config)) (*env, *host) {
 	t.Helper()
 	h := &host{}
 	var b *broker.Broker
@@ -73,6 +73,9 @@ func acting(t *testing.T) (*env, *host) {
 			t.Fatal(err)
 		}
 		c.Broker = b
+		for _, edit := range edits {
+			edit(c)
+		}
 	})
 	e.broker = b
 	return e, h

@@ -41,6 +41,9 @@
 // first after a minute in which the same operator did not ask the same route.
 // So has what is refused. Only the two routes of status have none.
 //
+// Every answer has an X-Request-Id, and every record of what was done for it
+// has that as its request_id.
+//
 // FILTER is url=&url_prefix=&host=&domain=&document=&policy=&label=&registration=&state=,
 // all of which must fit.
 //
@@ -162,6 +165,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	began := a.cfg.Now()
 	id := broker.NewRequestID(began)
+	r = r.WithContext(broker.WithRequest(r.Context(), id))
 	w.Header().Set("X-Request-Id", id)
 	value, err := a.answer(r)
 	a.note(r, err)
@@ -179,7 +183,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.Encode(value) // what cannot be sent has nobody left to be told
-	a.event(r, id, began, status, err)
+	a.event(r, began, status, err)
 }
 
 // failed finds the answer to an error.

@@ -58,10 +58,16 @@ func (c *Client) patient() *Client {
 type Refusal struct {
 	Status int    // HTTP status; 404 for what does not exist
 	Text   string // fit to be shown
+	Act    string // request id of an act, by which guestlist audit why and the server's log tell of it; empty for a read
 }
 
-// Error implements error.
-func (r *Refusal) Error() string { return r.Text }
+// Error implements error. The text of an act ends with its request id.
+func (r *Refusal) Error() string {
+	if r.Act == "" {
+		return r.Text
+	}
+	return r.Text + " (request ID " + r.Act + ")"
+}
 
 // NoServer is the error of a call that found nobody on the socket.
 type NoServer struct {
@@ -215,7 +221,11 @@ func (c *Client) send(ctx context.Context, method, path string, q url.Values, se
 		if json.Unmarshal(body, &p) != nil || p.Error == "" {
 			p.Error = "the server on " + c.socket + " answered " + resp.Status
 		}
-		return &Refusal{resp.StatusCode, p.Error}
+		refusal := &Refusal{Status: resp.StatusCode, Text: p.Error}
+		if method != http.MethodGet {
+			refusal.Act = resp.Header.Get("X-Request-Id")
+		}
+		return refusal
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("read the server's answer on %s: %w", c.socket, err)

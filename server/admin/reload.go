@@ -64,6 +64,6 @@ func (a *api) actRecord(ctx context.Context, event string) (decisionlog.Record, 
 	revision, _, err := u.ActiveRevision(ctx)
 	return decisionlog.Record{
 		DecisionID: broker.NewID(), Timestamp: a.cfg.Now(), Event: event, Outcome: decisionlog.OutcomeDone,
-		Revision: revision, Epoch: epoch, Actor: Actor(ctx),
+		Revision: revision, Epoch: epoch, Actor: Actor(ctx), RequestID: broker.RequestOf(ctx),
 	}, u, err
 }

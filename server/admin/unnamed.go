@@ -146,7 +146,7 @@ func (w *Why) tell(s standing) error {
 	case len(s.records) == 0:
 		u.Verdict = UnnamedUnrecorded
 		u.Told = "nothing recorded at that moment has this id. Every answer has one, if it is this server's: of what is not refused only decisions and acts are recorded, " +
-			"not metadata, keys, help, status, an address that is none, a page shown, or each introspection. The server's log has a line http.request with it. " +
+			"not metadata, keys, help, status, an address that is none, a page shown, or each introspection. Of the reads of an operator, and of their acts that are refused, the first in a minute is. The server's log has a line http.request or admin.request with it. " +
 			"Refusals of the last second before the server is killed are lost"
 		return nil
 	case len(s.records) == 1 && s.sure == decisionlog.StandsProbably:

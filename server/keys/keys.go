@@ -36,6 +36,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"time"
+
+	"guestlist/broker/disk"
 )
 
 // The purposes, which also name the files.
@@ -158,8 +160,8 @@ func prepareDir(dir string, create bool) error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("create key directory %s: %w", dir, err)
 		}
-		if err := syncDir(filepath.Dir(dir)); err != nil {
-			return err
+		if err := disk.SyncDir(filepath.Dir(dir)); err != nil {
+			return fmt.Errorf("create key directory %s: %w", dir, err)
 		}
 		info, err = os.Stat(dir)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"guestlist/broker/disk"
 )
 
 // maxKeys bounds the keys of one algorithm, so that rotating in a loop cannot
@@ -40,9 +42,9 @@ func (k *Keys) Rotate(purpose string) error {
 // update changes the file under its lock, from what is in it and not from what
 // this process knows. Keys that are gone are left out.
 func (s *source) update(change func(entries []entry, now time.Time) ([]entry, error)) error {
-	unlock, err := lock(s.path)
+	unlock, err := disk.Lock(s.path)
 	if err != nil {
-		return err
+		return fmt.Errorf("lock key file %s: %w", s.path, err)
 	}
 	defer unlock()
 	before, _, err := s.read()

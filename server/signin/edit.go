@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/goccy/go-yaml"
+
+	"guestlist/broker/disk"
 )
 
 // Add writes a new account to the people file, which it makes if there is
@@ -105,12 +103,9 @@ func find(rows []row, username string) int {
 // that are wanted, and a text that keeps the operator's layout; that text is
 // only used if it says exactly those rows.
 func edit(file string, change func([]byte, []row) ([]byte, []row, error)) error {
-	if target, err := filepath.EvalSymlinks(file); err == nil {
-		file = target // replace the file, not the link to it
-	}
-	unlock, err := lock(file)
+	unlock, err := disk.Lock(file)
 	if err != nil {
-		return err
+		return fmt.Errorf("lock people file: %w", err)
 	}
 	defer unlock()
 	old, rows, err := load(file)
@@ -132,7 +127,10 @@ func edit(file string, change func([]byte, []row) ([]byte, []row, error)) error 
 			return fmt.Errorf("people file %s: the new text would not read back the same, nothing was changed", file)
 		}
 	}
-	return replace(file, content)
+	if err := disk.Replace(file, content, 0o600); err != nil {
+		return fmt.Errorf("write people file: %w", err)
+	}
+	return nil
 }
 
 // says reports whether content is a people file with exactly these rows.
@@ -162,84 +160,4 @@ func marshal(rows []row) ([]byte, error) {
 		return nil, errors.New("write people as YAML")
 	}
 	return data, nil
-}
-
-// lock waits until no other process edits file. The lock file stays: removing
-// it would let two writers hold locks on two files of one name.
-func lock(file string) (unlock func(), err error) {
-	f, err := os.OpenFile(file+".lock", os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock people file: %w", err)
-	}
-	if err = keepOwner(f, file); err == nil {
-		err = flock(f)
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock people file: %w", err)
-	}
-	return func() { f.Close() }, nil // closing unlocks
-}
-
-func flock(f *os.File) error {
-	for {
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); !errors.Is(err, syscall.EINTR) {
-			return err
-		}
-	}
-}
-
-// replace puts content in the place of file, so that a reader, or a crash,
-// sees the old content or the new.
-func replace(file string, content []byte) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("write people file: %w", err)
-		}
-	}()
-	dir := filepath.Dir(file)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(file)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	defer tmp.Close()
-	if err := keepOwner(tmp, file); err != nil {
-		return err
-	}
-	if _, err := tmp.Write(content); err != nil {
-		return err
-	}
-	if err := tmp.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), file); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
-// keepOwner gives f the owner of file: an administrator who edits as root must
-// not take the file away from the server's user.
-func keepOwner(f *os.File, file string) error {
-	info, err := os.Stat(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(owner.Uid) == os.Geteuid() {
-		return nil
-	}
-	if err := f.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
-		return fmt.Errorf("keep its owner (run this as user id %d): %w", owner.Uid, err)
-	}
-	return nil
 }

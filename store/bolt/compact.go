@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"go.etcd.io/bbolt"
+
+	"guestlist/broker/disk"
 )
 
 // compactFrom is the size below which a file is left alone, however little of
@@ -77,7 +79,7 @@ func compactFile(cfg Config, path string) (before, after int64, err error) {
 	if err := os.Rename(tmp, path); err != nil {
 		return info.Size(), 0, err
 	}
-	return info.Size(), written.Size(), syncDir(filepath.Dir(path))
+	return info.Size(), written.Size(), disk.SyncDir(filepath.Dir(path))
 }
 
 // copyTo writes what src holds to a new file, durably.

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"guestlist/broker/disk"
 	"guestlist/store"
 )
 
@@ -237,7 +238,7 @@ func create(cfg Config) error {
 	if err := os.Link(tmp.Name(), cfg.Path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("create %s: %w", cfg.Path, err)
 	}
-	return syncDir(dir)
+	return disk.SyncDir(dir)
 }
 
 // furnish writes buckets and meta rows of a new store.
@@ -252,17 +253,4 @@ func furnish(tx *bbolt.Tx, now time.Time) error {
 		return err
 	}
 	return t.finish()
-}
-
-// syncDir makes a new name in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", dir, err)
-	}
-	return nil
 }

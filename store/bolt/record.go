@@ -16,7 +16,7 @@ func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) 
 // appendRecord seals r, stores it and notes it for its summary.
 func (t *txn) appendRecord(r decisionlog.Record) error {
 	seq := t.st.Seq + 1
-	sealed, err := decisionlog.Seal(seq, r)
+	sealed, err := t.seal.Seal(seq, r)
 	if err != nil {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}

@@ -33,14 +33,6 @@ type scan struct {
 // choice is a store.Choice as it is stored.
 type choice struct{ all, any, none []uint32 }
 
-func keysOf(terms []store.Term) []uint32 {
-	var out []uint32
-	for _, t := range terms {
-		out = append(out, termKey(t))
-	}
-	return out
-}
-
 // newScan begins at the end that the query names.
 func newScan(q store.RecordQuery) *scan {
 	sc := &scan{q: q, pos: q.After, limit: q.Limit}
@@ -53,6 +45,7 @@ func newScan(q store.RecordQuery) *scan {
 	if q.Newest {
 		sc.pos = sc.q.Before
 	}
+	sc.done = q.After == math.MaxUint64 // nothing is behind it, and it has no successor
 	sc.terms = keysOf(q.Terms())
 	for _, c := range q.Choices() {
 		sc.among = append(sc.among, choice{keysOf(c.All), keysOf(c.Any), keysOf(c.None)})

@@ -86,10 +86,11 @@ type Store struct {
 	mask func(decisionlog.Record) decisionlog.Record // nil: none
 	room room
 
-	broken  error  // written by the committer: no further commit is possible
-	pack    packer // the committer's
-	tail    tail   // the committer's
-	ballast int64  // bytes that are put aside; the committer's
+	broken  error              // written by the committer: no further commit is possible
+	seal    decisionlog.Sealer // the committer's
+	pack    packer             // the committer's
+	tail    tail               // the committer's
+	ballast int64              // bytes that are put aside; the committer's
 	decoded decoded
 
 	commits atomic.Uint64

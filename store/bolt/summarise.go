@@ -20,11 +20,7 @@ type tail struct {
 }
 
 func entryOf(r decisionlog.Record) entry {
-	e := entry{at: r.Timestamp.Unix()}
-	for _, t := range store.TermsOf(r) {
-		e.terms = append(e.terms, termKey(t))
-	}
-	return e
+	return entry{at: r.Timestamp.Unix(), terms: keysOf(store.TermsOf(r))}
 }
 
 // summarise notes a new record, and writes the summary of a block that is full.

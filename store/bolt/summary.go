@@ -55,9 +55,14 @@ func (p postings) less(q postings) postings {
 // chooses is taken for an event.
 const termLen = 3
 
-// termKey is a term as it is stored.
-func termKey(t store.Term) uint32 {
-	return uint32(t.Member)<<20 | crc32.ChecksumIEEE([]byte(t.Value))>>12
+// keysOf are terms as they are stored.
+func keysOf(terms []store.Term) []uint32 {
+	out, value := make([]uint32, 0, len(terms)), make([]byte, 0, 128)
+	for _, t := range terms {
+		value = append(value[:0], t.Value...)
+		out = append(out, uint32(t.Member)<<20|crc32.ChecksumIEEE(value)>>12)
+	}
+	return out
 }
 
 // A term's code is how many bytes of postings it has: one for each record, but
@@ -77,33 +82,29 @@ type entry struct {
 // number of terms, the terms in order, their codes, their postings.
 func writeSummary(entries []entry) []byte {
 	first, last := entries[0].at, entries[0].at
-	lists := map[uint32][]byte{}
+	var all []uint32 // a term, and in the last byte a record that has it
 	for i, e := range entries {
 		first, last = min(first, e.at), max(last, e.at)
 		for _, t := range e.terms {
-			if l := lists[t]; len(l) == 0 || l[len(l)-1] != byte(i) {
-				lists[t] = append(l, byte(i))
-			}
+			all = append(all, t<<8|uint32(i))
 		}
 	}
-	terms := make([]uint32, 0, len(lists))
-	for t := range lists {
-		terms = append(terms, t)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	var terms, codes, lists []byte
+	for list := []byte(nil); len(all) > 0; list = list[:0] {
+		t := all[0] >> 8
+		for ; len(all) > 0 && all[0]>>8 == t; all = all[1:] {
+			list = append(list, byte(all[0]))
+		}
+		terms = append(terms, byte(t>>16), byte(t>>8), byte(t))
+		codes = append(codes, codeOf(list))
+		lists = appendPostings(lists, list)
 	}
-	slices.Sort(terms)
 	out := binary.AppendVarint(nil, first)
 	out = binary.AppendVarint(out, last)
-	out = binary.AppendUvarint(out, uint64(len(terms)))
-	for _, t := range terms {
-		out = append(out, byte(t>>16), byte(t>>8), byte(t))
-	}
-	for _, t := range terms {
-		out = append(out, codeOf(lists[t]))
-	}
-	for _, t := range terms {
-		out = appendPostings(out, lists[t])
-	}
-	return out
+	out = binary.AppendUvarint(out, uint64(len(codes)))
+	return slices.Concat(out, terms, codes, lists)
 }
 
 func codeOf(list []byte) byte {

@@ -6,6 +6,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"guestlist/broker/decisionlog"
 	"guestlist/store"
 )
 
@@ -130,6 +131,7 @@ type txn struct {
 	st       state
 	wrote    bool // something is to be committed
 	appended bool // a record among it
+	seal     *decisionlog.Sealer
 	pack     *packer
 	tail     tail
 	ballast  int64                 // bytes that are put aside
@@ -138,7 +140,7 @@ type txn struct {
 
 // begin reads the state that a batch starts from.
 func (s *Store) begin(tx *bbolt.Tx) (*txn, error) {
-	t := &txn{view: viewOf(tx), pack: &s.pack, tail: s.tail, ballast: s.ballast}
+	t := &txn{view: viewOf(tx), seal: &s.seal, pack: &s.pack, tail: s.tail, ballast: s.ballast}
 	var err error
 	t.st, err = t.state()
 	return t, err

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"math"
 	"reflect"
 	"sync"
 	"time"
@@ -91,6 +92,9 @@ func recordQueries(e *env) {
 		{"behind 6", store.RecordQuery{After: 6}, []uint64{7, 8}},
 		{"behind 6, newest", store.RecordQuery{After: 6, Newest: true}, []uint64{8, 7}},
 		{"behind all", store.RecordQuery{After: 8}, nil},
+		// H-10: the largest number that --after takes has none behind it, and is no damaged file.
+		{"behind the largest", store.RecordQuery{After: math.MaxUint64}, nil},
+		{"behind the largest, newest", store.RecordQuery{After: math.MaxUint64, Newest: true}, nil},
 		{"request", store.RecordQuery{RequestID: "req-1"}, []uint64{2, 3}},
 		{"request, newest", store.RecordQuery{RequestID: "req-1", Newest: true}, []uint64{3, 2}},
 		{"request, behind 2", store.RecordQuery{RequestID: "req-1", After: 2}, []uint64{3}},

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // gap stands in for a raw member while the rest is marshalled.
 var gap = json.RawMessage("0")
 
-// spliced marshals a value whose raw members that Set wrote are put in
-// afterwards: encoding/json would check and compact each of them once more.
+// spliced marshals a value whose raw members are put in afterwards: encoding/json
+// would check and compact once more each that Set wrote.
 type spliced struct {
 	made  []json.RawMessage
 	names []string // of the gaps, in the order of the members
@@ -26,24 +27,27 @@ func (s *spliced) begin(made []json.RawMessage) {
 	s.rest.Reset()
 }
 
-// take returns what to marshal for the raw member of that name: a gap, when
-// Set wrote it.
+// take returns what to marshal for the raw member of that name: a gap, unless
+// it is no JSON. What Set did not write is checked and compacted first.
 func (s *spliced) take(name string, raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 {
 		return raw
 	}
-	for _, m := range s.made {
-		if len(m) == len(raw) && &m[0] == &raw[0] {
-			s.names, s.raw = append(s.names, name), append(s.raw, raw)
-			return gap
+	if !slices.ContainsFunc(s.made, func(m json.RawMessage) bool { return len(m) == len(raw) && &m[0] == &raw[0] }) {
+		compact, err := json.Marshal(raw)
+		if err != nil {
+			return raw // as marshal will say
 		}
+		raw = compact
 	}
-	return raw
+	s.names, s.raw = append(s.names, name), append(s.raw, raw)
+	return gap
 }
 
 // marshal writes v and fills its gaps. The first place that looks like a gap
-// is the gap: in a string the quotes would be escaped, and the only numbers
-// under names of others' choosing, the metrics, come behind all raw members.
+// is the gap: in a string the quotes would be escaped, every raw member is a gap
+// itself, and the only other numbers under names of others' choosing, the
+// metrics, come behind them.
 func (s *spliced) marshal(v any) ([]byte, error) {
 	if err := json.NewEncoder(&s.rest).Encode(v); err != nil {
 		return nil, err

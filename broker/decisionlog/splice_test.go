@@ -56,6 +56,33 @@ func TestSetChangesNothingStored(t *testing.T) {
 	}
 }
 
+// TestSealMixes: a member that Set wrote goes to its own place, also behind one
+// from elsewhere that holds something of that name. Masking a consent's record
+// leaves such a pair.
+func TestSealMixes(t *testing.T) {
+	terms, granted := `{"claims":{"effective":0,"n":1}}`, `{"scopes":["mcp:read","mcp:write"]}`
+	for _, computed := range []bool{false, true} {
+		r := decisionlog.Record{Settings: json.RawMessage(terms), Effective: json.RawMessage(granted)}
+		if r.NoteComputed(computed); !computed {
+			if err := r.Set(&r.Effective, map[string][]string{"scopes": {"mcp:read"}}); err != nil {
+				t.Fatal(err)
+			}
+		} else if masked, err := r.Mask([]decisionlog.Edit{{Path: "/effective/scopes/1"}}); err != nil {
+			t.Fatal(err)
+		} else {
+			r = masked
+		}
+		s, err := decisionlog.Seal(1, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Record()
+		if err != nil || string(got.Settings) != terms || string(got.Effective) != `{"scopes":["mcp:read"]}` {
+			t.Errorf("computed %v: settings %s, effective %s, %v, want the former as they were and the latter without mcp:write", computed, got.Settings, got.Effective, err)
+		}
+	}
+}
+
 // TestSealStillChecksWhatSetDidNotWrite: a member that was replaced after Set
 // is checked and compacted.
 func TestSealStillChecksWhatSetDidNotWrite(t *testing.T) {

@@ -77,6 +77,10 @@ var unregistrable = []struct{ name, uri, rule string }{
 	{"http remote", "http://client.example.com/cb", "M24"},
 	{"http private address", "http://10.0.0.1/cb", "M24"},
 	{"http other loopback address", "http://127.0.0.2/cb", "M24"},
+	// PF-19: the spellings that other systems take for loopback.
+	{"http far loopback address", "http://127.8.9.1/cb", "M24"},
+	{"hex and short address", "http://0x7f.1/cb", "F11"},
+	{"http address as label", "http://127.0.0.1.evil.test:80/cb", "M24"},
 	{"http name below localhost", "http://app.localhost/cb", "M24"},
 	{"http localhost as prefix", "http://localhost.evil.example/cb", "M24"},
 	{"http address as prefix", "http://127.0.0.1.evil.example/cb", "M24"},

@@ -30,7 +30,7 @@ func moment(flag, s string, now time.Time) (time.Time, error) {
 		return now.Add(-d.Std()), nil
 	}
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
+		if t, err := time.Parse(layout, s); err == nil && !t.IsZero() {
 			return t, nil
 		}
 	}

@@ -49,7 +49,7 @@ func auditListCommand(server *serverFlags) *cobra.Command {
 		if f.Limit < 1 {
 			return fmt.Errorf("--limit %d: want a number from 1 to 1000", f.Limit)
 		}
-		if err := errors.Join(times(&f), checkNames(f)); err != nil {
+		if err := errors.Join(times(&f), checkNames(f), checkNumbers(f, fl.Changed("before"))); err != nil {
 			return err
 		}
 		if follow && *format != "table" && *format != "ndjson" {
@@ -90,6 +90,15 @@ func recordFlags(c *cobra.Command, f *admin.RecordFilter) func(*admin.RecordFilt
 		f.Since, f.Until, err = timeRange("--since", since, "--until", until)
 		return err
 	}
+}
+
+// checkNumbers refuses a range of sequence numbers that no record can be in; a
+// page before the first record is only empty.
+func checkNumbers(f admin.RecordFilter, before bool) error {
+	if !before || f.Before > f.After {
+		return nil
+	}
+	return fmt.Errorf("--before %d: no record is before it and behind %d", f.Before, f.After)
 }
 
 // checkNames refuses a name that no record can have, and tells the one that

@@ -175,7 +175,7 @@ func (d *decision) negotiate() {
 			d.fail(errors.New(d.terms.conflict))
 		} else {
 			n := broker.Negotiate(d.terms.Settings, d.query.Input, *d.query.Document, d.query.Offer)
-			d.out.Effective, d.out.Redirects, d.out.Cut = n.Effective, n.Redirects, n.Cut
+			d.out.Effective, d.out.Redirects, d.out.Cut = n.Effective, n.Redirects, d.unsaid(n.Cut)
 			d.skip(n.Effective.AuthMethods)
 			d.out.Settings, d.out.Written = d.terms.Settings, d.terms.written
 			if n.Err != nil {

@@ -3,6 +3,7 @@ package policies
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -104,4 +105,18 @@ func textsOf(s broker.Settings) []string {
 		}
 	}
 	return out
+}
+
+// unsaid takes out of cuts the default scopes that a policy computed: nobody
+// asked for them, and what was cut stands in the header of a record for good.
+func (d *decision) unsaid(cuts []decisionlog.Cut) []decisionlog.Cut {
+	if len(d.query.Input.Request.Scopes) > 0 {
+		return cuts
+	}
+	for i := range cuts {
+		if c := &cuts[i]; c.Member == "scope" && slices.ContainsFunc(d.out.Computed, func(text string) bool { return strings.HasPrefix(text, c.Value) }) {
+			c.Value = "(computed)"
+		}
+	}
+	return cuts
 }

@@ -156,3 +156,35 @@ func TestMaskOfComputed(t *testing.T) {
 		}
 	}
 }
+
+// TestComputedCut: a default scope that a policy computed and that cannot be
+// given leaves no word in the header, where cut stands: nobody asked for it.
+// What was asked for stays as it was sent.
+func TestComputedCut(t *testing.T) {
+	t.Parallel()
+	const settings = `{"scopes": {"ceiling": ["mcp:read", _own], "default": [%s]}}` + "\n\n_own := concat(\":\", [\"ip\", input.request.source.ip])"
+	for name, tt := range map[string]struct {
+		defaults string
+		asked    []string
+		want     string
+	}{
+		"computed":         {`"mcp:read", _own`, nil, "(computed)"},
+		"spelt out":        {`"mcp:read", "mcp:none"`, nil, "mcp:none"},
+		"asked by a guess": {`"mcp:read"`, []string{"mcp:read", "ip:198.51.100.9"}, "ip:198.51.100.9"},
+	} {
+		text := strings.Replace(fmt.Sprintf(settings, tt.defaults), "_own]", "_own, \"mcp:none\"]", 1)
+		set := load(t, files{"p.rego": "package admission.policies.p\n\nclient_ids := {\"" + example + "\"}\n\nsettings := " + text + "\n"})
+		d := set.Decide(context.Background(), question(t, example, broker.PhaseDocument, func(q *broker.Query) {
+			q.Input.Request.Source.IP, q.Input.Request.Scopes, q.Offer.Resources[0].Scopes = "198.51.100.9", tt.asked, []string{"mcp:read"}
+		}))
+		var got []string
+		for _, c := range d.Cut {
+			if c.Member == "scope" {
+				got = append(got, c.Value)
+			}
+		}
+		if !d.Allowed || strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: allowed %v (%s), cut %q, want %q", name, d.Allowed, d.Detail, got, tt.want)
+		}
+	}
+}

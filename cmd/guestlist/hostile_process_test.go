@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,15 +22,23 @@ import (
 // G-01 CU-21: of what strangers and operators write to a running server, its
 // log, its copies of the decision log and its commands show text: no line more,
 // no control character, no formula. The secrets of its configuration, whose
-// receivers cannot be reached, are in none of them.
+// receivers cannot be reached but for a webhook's, are in none of them, nor in
+// what the webhook or monitoring gets.
 func TestHostileProcess(t *testing.T) {
 	s := newSite(t)
 	secrets := []string{"canary-exporter-token-0123456789", "canary-webhook-secret-0123456789", "canary-query-of-a-receiver", "canary-environment-0123456789"}
+	told := make(chan []byte, 1000)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if b, err := io.ReadAll(r.Body); err == nil {
+			told <- b
+		}
+	}))
+	t.Cleanup(hook.Close)
 	s.write("token", secrets[0]+"\n")
 	s.write("hook", secrets[1]+"\n")
 	s.add("log: {level: debug}\n" +
 		"decision_log: {file: " + filepath.Join(s.dir, "records.jsonl") + ", exporters: [{name: dead, type: http, url: \"http://127.0.0.1:1/in?key=" + secrets[2] + "\", token_file: token, batch_wait: 10ms}]}\n" +
-		"webhooks: [{url: \"http://127.0.0.1:1/hook?key=" + secrets[2] + "\", secret_file: hook}]\n" +
+		"webhooks: [{url: \"" + hook.URL + "/hook?key=" + secrets[2] + "\", secret_file: hook}]\n" +
 		"tracing: {endpoint: \"http://127.0.0.1:1/v1/traces?key=" + secrets[2] + "\"}\n")
 	t.Setenv("TEST_CANARY", secrets[3])
 	p := s.serve()
@@ -111,7 +124,15 @@ func TestHostileProcess(t *testing.T) {
 			t.Errorf("a cell begins like a formula: %q", cell)
 		}
 	}
+	all.WriteString(quietMetrics(t, filepath.Join(s.dir, "admin.sock")))
+	all.Write(<-told) // there is one: operators blocked
 	p.stop(syscall.SIGTERM)
+	hook.Close()
+	close(told)
+	for b := range told {
+		wantTold(t, b)
+		all.Write(b)
+	}
 	log, _ := p.errs.text()
 	servertest.CheckLog(t, log)
 	records, err := os.ReadFile(filepath.Join(s.dir, "records.jsonl"))
@@ -130,6 +151,45 @@ func TestHostileProcess(t *testing.T) {
 			t.Errorf("%s is in what the server or its commands say", secret)
 		}
 	}
+}
+
+// wantTold checks what a webhook gets: one JSON object of a line, bounded.
+func wantTold(t *testing.T, b []byte) {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(b, &m); err != nil || len(b) > 256<<10 {
+		t.Errorf("a webhook gets %d bytes, %v: %.600s", len(b), err, b)
+	}
+	wantQuiet(t, "a webhook", string(b))
+}
+
+// metricLine is a sample with labels of closed sets.
+var metricLine = regexp.MustCompile(`^[a-z_]+(\{([a-z_]+="[A-Za-z0-9_./:+() -]*",?)+\})? [-+0-9.eE]+$|^[a-z_]+(\{([a-z_]+="[A-Za-z0-9_./:+() -]*",?)+\})? NaN$`)
+
+// quietMetrics returns what monitoring gets, each line of which is checked.
+func quietMetrics(t *testing.T, socket string) string {
+	t.Helper()
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+	resp, err := c.Get("http://localhost/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.Contains(string(b), "guestlist_") {
+		t.Fatalf("/metrics = %d, %v, %.200s", resp.StatusCode, err, b)
+	}
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSuffix(line, "\n"); !strings.HasPrefix(line, "# ") && !metricLine.MatchString(line) {
+			t.Errorf("a line of metrics is %q", line)
+		}
+	}
+	if strings.Contains(string(b), servertest.HostileMark) || strings.Contains(string(b), "blocked.example") {
+		t.Errorf("the metrics have what was sent:\n%s", b)
+	}
+	return string(b)
 }
 
 // wantQuiet checks what reaches a terminal.

@@ -15,8 +15,9 @@ import (
 )
 
 // Replace puts body in the place of what path holds, if anything. The file has
-// the mode afterwards, whatever the umask, and the owner it had: an
+// the mode afterwards, whatever the umask, and the owner and the group it had: an
 // administrator who edits as root does not take it away from the server's user.
+// A group that its owner may not give stays behind.
 // A crash may leave a temporary file beside it, whose name begins with a dot.
 // Replace does not lock.
 func Replace(path string, body []byte, mode fs.FileMode) error {
@@ -110,7 +111,7 @@ func followed(path string) string {
 	return path
 }
 
-// keepOwner gives f the owner of what path holds.
+// keepOwner gives f the owner and the group of what path holds.
 func keepOwner(f *os.File, path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -120,7 +121,11 @@ func keepOwner(f *os.File, path string) error {
 		return err
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(owner.Uid) == os.Geteuid() {
+	if !ok {
+		return nil
+	}
+	if int(owner.Uid) == os.Geteuid() {
+		_ = f.Chown(-1, int(owner.Gid)) // not in that group: nothing is taken from the owner
 		return nil
 	}
 	if err := f.Chown(int(owner.Uid), int(owner.Gid)); err != nil {

@@ -111,6 +111,39 @@ func TestOwner(t *testing.T) {
 	}
 }
 
+// TestGroup: a file that a group may read, as the server's may, stays that
+// group's when its owner edits.
+func TestGroup(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, nil, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	groups, err := os.Getgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	group := os.Getegid()
+	for _, other := range groups {
+		group = other // one of the user's, most likely not the first
+	}
+	if os.Geteuid() == 0 {
+		group = 12345
+	}
+	if err := os.Chown(path, -1, group); err != nil {
+		t.Fatal(err)
+	}
+	if err := disk.Replace(path, []byte("x"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := int(info.Sys().(*syscall.Stat_t).Gid); got != group || info.Mode() != 0o640 {
+		t.Errorf("the file is of group %d with mode %v, want %d and 0640", got, info.Mode(), group)
+	}
+}
+
 func TestCreate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	if err := disk.Create(path, []byte("first"), 0o600); err != nil {

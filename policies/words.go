@@ -151,7 +151,7 @@ func (c *wordCheck) compare(member, value *ast.Term) {
 	if known == nil {
 		return
 	}
-	for _, t := range c.texts(value, 0) {
+	for _, t := range c.texts(value, map[ast.Var]bool{}) {
 		if !slices.Contains(known, string(t.Value.(ast.String))) {
 			c.warn(t, path, known, "is never")
 		}
@@ -177,14 +177,14 @@ func (c *wordCheck) member(t *ast.Term) (path string, known []string) {
 }
 
 // texts are the texts that a term is, holds or is given by the rules that it
-// names.
-func (c *wordCheck) texts(t *ast.Term, depth int) []*ast.Term {
-	const deep = 4 // a set, of a rule, that a variable goes through
-	if t == nil || depth > deep {
+// names. A name is looked up once: rules may name each other in as many ways as
+// there are.
+func (c *wordCheck) texts(t *ast.Term, seen map[ast.Var]bool) []*ast.Term {
+	if t == nil {
 		return nil
 	}
 	var out []*ast.Term
-	add := func(t *ast.Term) { out = append(out, c.texts(t, depth+1)...) }
+	add := func(t *ast.Term) { out = append(out, c.texts(t, seen)...) }
 	switch v := t.Value.(type) {
 	case ast.String:
 		return []*ast.Term{t}
@@ -193,6 +193,10 @@ func (c *wordCheck) texts(t *ast.Term, depth int) []*ast.Term {
 	case ast.Set:
 		v.Foreach(add)
 	case ast.Var:
+		if seen[v] {
+			break
+		}
+		seen[v] = true
 		if local := c.local[v]; local != nil {
 			add(local)
 			break
